@@ -1,0 +1,148 @@
+"""The store protocol: what is asked of an object store, with its contract in prose.
+
+- A key is a non-empty str of UTF-8, components joined by `/`; none is empty, `.` or `..`. A key may not be a path-prefix
+  of another key in use. A store that cannot carry a key raises KeyRefused, before anything is written.
+- An object appears whole or not at all, and has survived a power cut when `put` or `complete` returns.
+- An etag names one state of one key's bytes and is opaque: never an MD5. It changes with every put, also of the same bytes.
+- Conditions (`if_match` an etag, `if_none_match=True` nothing there) that do not hold raise PreconditionFailed and change
+  nothing; `Capabilities` says which of them the store decides atomically.
+- "Not there" is NoSuchObject, and only that; a store that cannot be asked raises StoreUnavailable within its deadline.
+- Every implementation is synchronous and thread-safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a store knows of an object. `metadata` names are lower case; values are str without control characters."""
+
+    key: str
+    etag: str
+    size: int
+    modified_ns: int
+    version: str | None = None
+    content_type: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the store can do, found by trying, never by the server's name."""
+
+    conditional_put: bool
+    conditional_delete: bool
+    conditional_copy: bool
+    versions: bool = False
+    local_files: bool = False
+    """`open_local` works and `put_file` may move the file instead of copying it."""
+    part_min_bytes: int = 5 * 1024 * 1024
+    part_max_count: int = 10_000
+    object_max_bytes: int = 5 * 1024**4
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Room in the store, bytes and objects, as statfs shows it."""
+
+    total_bytes: int
+    free_bytes: int
+
+
+class Store(Protocol):
+    """An object store; see the contract above."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this store can do."""
+        ...
+
+    def head(self, key: str) -> ObjectInfo:
+        """The object's state with its metadata. NoSuchObject."""
+        ...
+
+    def get(self, key: str, start: int = 0, length: int | None = None, if_match: str | None = None) -> bytes:
+        """Bytes [start, start+length), fewer at the end. NoSuchObject, PreconditionFailed, RangeNotSatisfiable (start > size)."""
+        ...
+
+    def open_local(self, key: str, if_match: str) -> int | None:
+        """A file descriptor to the object's bytes, read-only, if they lie on this machine; it stays valid when the object is replaced."""
+        ...
+
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        if_match: str | None = None,
+        if_none_match: bool = False,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """Write an object. PreconditionFailed, KeyRefused, StoreFull."""
+        ...
+
+    def put_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        if_match: str | None = None,
+        if_none_match: bool = False,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        move: bool = False,
+    ) -> ObjectInfo:
+        """Write an object from a file, any size, in bounded memory. With `move` the file may be gone afterwards, on success only."""
+        ...
+
+    def copy(self, source: str, key: str, *, if_match: str, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
+        """Copy within the store where the source still is `if_match` and nothing is at `key` (checked where the store can)."""
+        ...
+
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        """Remove an object; nothing there is success. PreconditionFailed where it has changed."""
+        ...
+
+    def list(self, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose key starts with `prefix` and is greater than `after`, in key order (by code point); metadata may be left out."""
+        ...
+
+    def create_upload(self, key: str, *, content_type: str | None = None, metadata: Mapping[str, str] | None = None) -> str:
+        """Begin a multipart upload; its id. Survives this process until completed or aborted."""
+        ...
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: bytes) -> str:
+        """Write part `number` (from 1), replacing an earlier one of that number; its etag. NoSuchUpload."""
+        ...
+
+    def copy_part(self, key: str, upload_id: str, number: int, source: str, start: int, length: int, if_match: str) -> str:
+        """Make a part of bytes of an object in the store; its etag. NoSuchUpload, NoSuchObject, PreconditionFailed."""
+        ...
+
+    def complete_upload(
+        self, key: str, upload_id: str, parts: list[tuple[int, str]], *, if_match: str | None = None, if_none_match: bool = False
+    ) -> ObjectInfo:
+        """Make the object of the parts, (number, etag) ascending. PreconditionFailed keeps the upload."""
+        ...
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """Forget an upload and its parts; an unknown one is success."""
+        ...
+
+    def list_uploads(self, prefix: str = "") -> list[tuple[str, str]]:
+        """(key, upload id) of the unfinished uploads."""
+        ...
+
+    def space(self) -> Space | None:
+        """Room left, or None where the store does not say."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
