@@ -1,0 +1,92 @@
+"""What a file's bytes are, as the catalog knows it: the commit of content, its fence, and the records of claimed keys.
+
+`content` changes only by compare-and-swap of `rev`. A key is claimed (its record inserted) before anything is written
+under it, and its record goes last, so an unclaimed key is always somebody else's doing. `staging/` puts these pieces and
+the store's together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kumofs.catalog.claims import STAMP, new_token
+from kumofs.catalog.documents import content_field, inode_of, object_of
+from kumofs.catalog.port import Engine
+from kumofs.catalog.schema import INODES, OBJECTS
+from kumofs.errors import Duplicate
+from kumofs.model import Content, Inode, ObjectRecord, ObjectState
+
+
+def commit_content(engine: Engine, inode: Inode, content: Content | None, attributes: Mapping[str, Any] | None = None) -> Inode | None:
+    """Swing a file's content where `rev` is still what was read; None: it is not. `attributes` change with it."""
+    change = {**(attributes or {}), **({"content": content_field(content)} if content is not None else {})}
+    unset = () if content is not None else ("content",)
+    doc = engine.update(INODES, inode.ino, {"rev": inode.rev}, change, unset, {"rev": 1}, STAMP)
+    return None if doc is None else inode_of(doc)
+
+
+def fence_content(engine: Engine, inode: Inode) -> bool:
+    """Make every commit of content that was begun before now fail; False: the inode changed, look again."""
+    return engine.update(INODES, inode.ino, {"rev": inode.rev}, inc={"rev": 1}) is not None
+
+
+def read_object(engine: Engine, key: str) -> ObjectRecord | None:
+    """The record of a key, or None where nobody claims it."""
+    doc = engine.get(OBJECTS, key)
+    return None if doc is None else object_of(doc)
+
+
+def insert_claim(engine: Engine, key: str, ino: int) -> ObjectRecord | None:
+    """Claim a key; None: somebody has it."""
+    record = ObjectRecord(key, ino, ObjectState.CLAIMED, new_token())
+    doc = {"_id": key, "ino": ino, "state": record.state.value, "token": record.token, "since_us": engine.now_us()}
+    try:
+        engine.insert(OBJECTS, doc)
+    except Duplicate:
+        return None
+    return record
+
+
+def mark_object(engine: Engine, record: ObjectRecord, state: ObjectState) -> ObjectRecord | None:
+    """Put a record into a state under a new token, where it still is what was read."""
+    change = {"state": state.value, "token": new_token(), "since_us": engine.now_us()}
+    doc = engine.update(OBJECTS, record.key, {"token": record.token}, change)
+    return None if doc is None else object_of(doc)
+
+
+def delete_object(engine: Engine, record: ObjectRecord) -> None:
+    """Give a key up, where the record still is what was read."""
+    engine.delete(OBJECTS, record.key, {"token": record.token})
+
+
+def objects_of(engine: Engine, ino: int) -> list[ObjectRecord]:
+    """The keys that an inode has claimed, by index."""
+    return [object_of(doc) for doc in engine.find(OBJECTS, {"ino": ino})]
+
+
+def claimed_ancestors(engine: Engine, key: str) -> list[str]:
+    """Which path-prefixes of a key are claimed themselves."""
+    parts = key.split("/")
+    prefixes = ["/".join(parts[:n]) for n in range(1, len(parts))]
+    return sorted((str(id) for id in engine.get_many(OBJECTS, prefixes)), key=len)
+
+
+def has_descendant(engine: Engine, key: str) -> bool:
+    """Whether a claimed key has this one as its path-prefix."""
+    return bool(engine.scan(OBJECTS, f"{key}/", f"{key}0", 1))  # "0" follows "/"
+
+
+def scan_objects(engine: Engine, after: str | None, limit: int = 1000) -> list[ObjectRecord]:
+    """Records in key order behind `after`."""
+    return [object_of(doc) for doc in engine.scan(OBJECTS, after, None, limit)]
+
+
+def scan_inodes(engine: Engine, after: int | None, limit: int = 1000) -> list[Inode]:
+    """Inodes in number order behind `after`, of every home, tombstones included."""
+    return [inode_of(doc) for doc in engine.scan(INODES, after, None, limit)]
+
+
+def delete_inode(engine: Engine, inode: Inode) -> bool:
+    """Remove an inode document where neither names nor content have changed since it was read."""
+    return engine.delete(INODES, inode.ino, {"rev": inode.rev, "nrev": inode.nrev}) is not None
