@@ -1,0 +1,78 @@
+"""The staging area: the directory on this machine that holds bytes acknowledged but not yet in the store.
+
+    <state>/staging/<home>/<slot>/lock          held (flock) by the mount that uses the slot
+    <state>/staging/<home>/<slot>/<ino>.data    the bytes, sparse
+    <state>/staging/<home>/<slot>/<ino>.json    their journal record, absent while a file is only being written
+
+A slot belongs to one mount at a time, so two mounts of one home never write one staged file. The next mount takes the
+first slot that nobody holds, and with it what a dead mount left there; slots that stay behind are found by `abandoned`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from kumofs.errors import ConfigError, MountFailed
+
+SLOTS_MAX = 1000
+
+
+class StagingArea:
+    """One slot, held until `close`."""
+
+    def __init__(self, directory: Path, lock_fd: int) -> None:
+        self.directory = directory
+        self._lock_fd = lock_fd
+
+    @classmethod
+    def open(cls, state_dir: Path, home: str) -> StagingArea:
+        """Take the first free slot of a home. MountFailed where there is none, ConfigError where it cannot be written."""
+        parent = state_dir / "staging" / home
+        try:
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for number in range(SLOTS_MAX):
+                area = cls._try_slot(parent / str(number))
+                if area is not None:
+                    return area
+        except OSError as problem:
+            raise ConfigError(f"the staging directory {parent} cannot be used: {problem.strerror}") from problem
+        raise MountFailed(f"all {SLOTS_MAX} staging slots of this home are in use: unmount some")
+
+    @classmethod
+    def _try_slot(cls, directory: Path) -> StagingArea | None:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        return cls(directory, fd)
+
+    def data_path(self, ino: int) -> Path:
+        """Where the staged bytes of an inode are."""
+        return self.directory / f"{ino}.data"
+
+    def journal_path(self, ino: int) -> Path:
+        """Where the journal record of an inode is."""
+        return self.directory / f"{ino}.json"
+
+    def journalled(self) -> list[int]:
+        """The inodes that have a journal record: what a mount that ended did not get into the store."""
+        return sorted(int(path.stem) for path in self.directory.glob("*.json"))
+
+    def unjournalled(self) -> list[int]:
+        """Inodes with staged bytes that were never acknowledged (no record): written, not closed, when a mount died."""
+        recorded = set(self.journalled())
+        return sorted(ino for path in self.directory.glob("*.data") if (ino := int(path.stem)) not in recorded)
+
+    def free_bytes(self) -> int:
+        """Room on the disk that the area lies on."""
+        disk = os.statvfs(self.directory)
+        return disk.f_bavail * disk.f_frsize
+
+    def close(self) -> None:
+        """Let the slot go."""
+        os.close(self._lock_fd)

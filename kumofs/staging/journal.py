@@ -1,0 +1,68 @@
+"""Journal records: what has to be known to commit staged bytes without the mount that staged them.
+
+A record is written, fsynced and renamed into place when its bytes are acknowledged, and removed when they are committed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kumofs.catalog.documents import content_field, content_of
+from kumofs.model import Content
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Staged bytes of one inode: which write they are (`data`), what they replace (`base`), what of them is there.
+
+    `present` are the ranges that lie in the staged file; the rest, up to `size`, is as in `base`.
+    """
+
+    ino: int
+    data: str
+    base: Content | None
+    size: int
+    present: tuple[tuple[int, int], ...]
+    mtime_ns: int
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Put a record in place; when this returns it survives a power cut."""
+    document = {**asdict(record), "base": content_field(record.base) if record.base else None}
+    draft = path.with_suffix(".new")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with open(fd, "w") as file:
+        json.dump(document, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync_directory(path.parent)
+
+
+def read_record(path: Path) -> Record | None:
+    """The record, or None where it is not there or cannot be understood."""
+    try:
+        document = json.loads(path.read_text())
+        base = document["base"]
+        return Record(
+            ino=document["ino"],
+            data=document["data"],
+            base=content_of(base) if base else None,
+            size=document["size"],
+            present=tuple((start, end) for start, end in document["present"]),
+            mtime_ns=document["mtime_ns"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names of a directory survive a power cut."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

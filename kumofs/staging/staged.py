@@ -1,0 +1,127 @@
+"""A staged file: the sparse local copy of an inode that is being written, with what of it is there.
+
+Called by `fs/` on the event loop, one call at a time per inode (the inode's lock); the disk calls go to the page cache.
+Ranges that are not there are as in `base`, the committed content that the writing began from; `gaps` says which.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+
+from kumofs.model import Content
+from kumofs.staging.area import StagingArea
+from kumofs.staging.journal import Record, write_record
+from kumofs.staging.ranges import Range, RangeSet
+
+COPY_BYTES = 1 << 30
+
+
+class StagedFile:
+    """Bytes of one inode on their way to the store. `dirty` until they are committed."""
+
+    def __init__(self, area: StagingArea, ino: int, base: Content | None) -> None:
+        self.ino = ino
+        self.base = base
+        self.size = base.size if base is not None else 0
+        self.present = RangeSet()
+        self.data = secrets.token_urlsafe(12)
+        self.mtime_ns = time.time_ns()
+        self.error: str | None = None
+        self._area = area
+        self._shared = False
+        self.path = area.data_path(ino)
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        self.fd = os.open(self.path, flags, 0o600)
+
+    @classmethod
+    def restore(cls, area: StagingArea, record: Record) -> StagedFile:
+        """The staged file of a journal record, as the mount that wrote it left it."""
+        staged = cls.__new__(cls)
+        staged.ino, staged.base, staged.size, staged.data = record.ino, record.base, record.size, record.data
+        staged.present = RangeSet(list(record.present))
+        staged.mtime_ns = record.mtime_ns
+        staged.error = None
+        staged._area = area
+        staged.path = area.data_path(record.ino)
+        staged.fd = os.open(staged.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        staged._shared = True
+        return staged
+
+    def write(self, offset: int, body: bytes) -> int:
+        """Put bytes at an offset; what lies between the old end and it becomes zeros."""
+        self._begin_change()
+        done = 0
+        while done < len(body):
+            done += os.pwrite(self.fd, body[done:] if done else body, offset + done)
+        if offset > self.size:
+            self.present.add(self.size, offset)
+        self.present.add(offset, offset + done)
+        self.size = max(self.size, offset + done)
+        return done
+
+    def truncate(self, size: int) -> None:
+        """Cut, or lengthen with zeros."""
+        self._begin_change()
+        self.present.cut(size)
+        os.ftruncate(self.fd, min(size, self.size))
+        if size > self.size:
+            self.present.add(self.size, size)
+        os.ftruncate(self.fd, size)
+        self.size = size
+
+    def gaps(self, start: int, end: int) -> list[Range]:
+        """The parts of [start, end) that are still only in `base`."""
+        return self.present.gaps(start, min(end, self.size)) if self.base is not None else []
+
+    def fill(self, offset: int, body: bytes) -> None:
+        """Put bytes of `base` where nothing was written."""
+        done = 0
+        while done < len(body):
+            done += os.pwrite(self.fd, body[done:], offset + done)
+        self.present.add(offset, offset + len(body))
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes that are there; the caller has filled the gaps."""
+        return os.pread(self.fd, max(0, min(length, self.size - offset)), offset)
+
+    def share(self) -> None:
+        """From now on the store may hold a link to this very file: the next change copies it first."""
+        self._shared = True
+
+    def record(self) -> Record:
+        """What the journal keeps of it."""
+        return Record(self.ino, self.data, self.base, self.size, tuple(self.present.as_list()), self.mtime_ns)
+
+    def journal(self) -> None:
+        """Make the bytes and their record survive the process and the power."""
+        os.ftruncate(self.fd, self.size)
+        os.fsync(self.fd)
+        write_record(self._area.journal_path(self.ino), self.record())
+
+    def forget(self) -> None:
+        """The bytes are committed (or not wanted any more): remove them from this machine."""
+        self._area.journal_path(self.ino).unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+        os.close(self.fd)
+
+    def _begin_change(self) -> None:
+        self.data = secrets.token_urlsafe(12)  # other bytes are another write
+        self.mtime_ns = time.time_ns()
+        if self._shared:
+            self._shared = False
+            if os.fstat(self.fd).st_nlink > 1:
+                self._unshare()
+
+    def _unshare(self) -> None:
+        # an upload that failed after its PUT left a link in the store: those bytes must not change under its key
+        draft = self.path.with_suffix(".copy")
+        fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        size = os.fstat(self.fd).st_size
+        done = 0
+        while done < size:
+            done += os.copy_file_range(self.fd, fd, min(COPY_BYTES, size - done), done, done)
+        draft.replace(self.path)
+        os.close(self.fd)
+        self.fd = fd
