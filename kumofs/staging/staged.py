@@ -27,7 +27,7 @@ class StagedFile:
         self.size = base.size if base is not None else 0
         self.present = RangeSet()
         self.data = secrets.token_urlsafe(12)
-        self.mtime_ns = time.time_ns()
+        self.mtime_ns = self.changed_ns = time.time_ns()
         self.error: str | None = None
         self._area = area
         self._shared = False
@@ -42,6 +42,7 @@ class StagedFile:
         staged.ino, staged.base, staged.size, staged.data = record.ino, record.base, record.size, record.data
         staged.present = RangeSet(list(record.present))
         staged.mtime_ns = record.mtime_ns
+        staged.changed_ns = time.time_ns()
         staged.error = None
         staged._area = area
         staged.path = area.data_path(record.ino)
@@ -108,7 +109,7 @@ class StagedFile:
 
     def _begin_change(self) -> None:
         self.data = secrets.token_urlsafe(12)  # other bytes are another write
-        self.mtime_ns = time.time_ns()
+        self.mtime_ns = self.changed_ns = time.time_ns()
         if self._shared:
             self._shared = False
             if os.fstat(self.fd).st_nlink > 1:

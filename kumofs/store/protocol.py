@@ -40,7 +40,7 @@ class Capabilities:
     conditional_copy: bool
     versions: bool = False
     local_files: bool = False
-    """`open_local` works and `put_file` may move the file instead of copying it."""
+    """`open_local` works, and `put_file(share=True)` may link the file instead of copying it."""
     part_min_bytes: int = 5 * 1024 * 1024
     part_max_count: int = 10_000
     object_max_bytes: int = 5 * 1024**4
@@ -96,9 +96,10 @@ class Store(Protocol):
         if_none_match: bool = False,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
-        move: bool = False,
+        share: bool = False,
     ) -> ObjectInfo:
-        """Write an object from a file, any size, in bounded memory. With `move` the file may be gone afterwards, on success only."""
+        """Write an object from a file, any size, in bounded memory. With `share` the store may keep a hard link to this very
+        file instead of a copy: the caller promises that its bytes never change again."""
         ...
 
     def copy(self, source: str, key: str, *, if_match: str, metadata: Mapping[str, str] | None = None) -> ObjectInfo:

@@ -1,0 +1,156 @@
+"""commit: staged bytes go into the store under a condition, then the catalog is swung to them by compare-and-swap.
+
+    claim key -> put, conditional on what was there -> commit -> object live -> forget the staged copy
+
+Runs wholly in a worker thread; the caller holds the inode's lock, so nobody writes to the staged file meanwhile. A crash
+between put and commit leaves the store ahead of the catalog: whoever meets that rolls it forward (`roll_forward`).
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from enum import Enum
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from kumofs.catalog.claims import read_inode
+from kumofs.catalog.contents import commit_content, mark_object
+from kumofs.catalog.port import Engine
+from kumofs.errors import DamagedFile, KeyRefused, NoSuchObject, PreconditionFailed
+from kumofs.model import Content, Inode, ObjectState, name_of
+from kumofs.staging.keys import DATA, INO, claim_key
+from kumofs.staging.staged import StagedFile
+from kumofs.store.protocol import ObjectInfo, Store
+
+FILL_BYTES = 8 << 20
+ATTEMPTS_MAX = 100
+
+
+class Outcome(Enum):
+    """How a commit ended. `CONFLICT`: somebody else committed other bytes; ours are still staged."""
+
+    COMMITTED = "committed"
+    UNLINKED = "unlinked"
+    CONFLICT = "conflict"
+
+
+class Committed(NamedTuple):
+    """The outcome, and the inode as it is now."""
+
+    outcome: Outcome
+    inode: Inode | None
+
+
+def commit(engine: Engine, store: Store, staged: StagedFile) -> Committed:
+    """Make staged bytes the file's content. Raises what store and catalog raise; the staged bytes then stay."""
+    refused: set[str] = set()
+    for _ in range(ATTEMPTS_MAX):
+        inode = read_inode(engine, staged.ino)
+        if inode is None or not inode.names:
+            return Committed(Outcome.UNLINKED, inode)
+        if inode.content is not None and inode.content.data == staged.data:
+            return Committed(Outcome.COMMITTED, inode)  # somebody rolled our put forward
+        if data_of(inode.content) != data_of(staged.base):
+            return Committed(Outcome.CONFLICT, inode)
+        fill_gaps(store, staged, inode.content)
+        done = put_and_commit(engine, store, staged, inode, refused)
+        if done is not None:
+            return Committed(Outcome.COMMITTED, done)
+        roll_forward(engine, store, staged.ino)
+    raise PreconditionFailed(f"inode {staged.ino}: its content kept changing")
+
+
+def data_of(content: Content | None) -> str | None:
+    """Which write a content is; a copy moved by the settler is still the same."""
+    return None if content is None else content.data
+
+
+def put_and_commit(engine: Engine, store: Store, staged: StagedFile, inode: Inode, refused: set[str]) -> Inode | None:
+    """One attempt; None: begin again from what is there now. `refused` collects keys that the store would not take."""
+    claimed = claim_key(engine, store, inode, refused) if inode.content is None else None
+    key = claimed.key if claimed is not None else inode.content.key  # type: ignore[union-attr]
+    try:
+        info = put(store, staged, inode, key)
+    except (PreconditionFailed, KeyRefused):
+        if claimed is not None:
+            refused.add(key)
+        return None
+    content = Content(info.key, info.etag, info.version, staged.size, staged.data)
+    done = commit_content(engine, inode, content, new_times(inode, staged))
+    if done is not None and claimed is not None:
+        mark_object(engine, claimed, ObjectState.LIVE)
+    return done
+
+
+def new_times(inode: Inode, staged: StagedFile) -> dict[str, Any]:
+    """The times that go with the bytes; utimens on a file being written changes `staged.mtime_ns`."""
+    return {"mtime_ns": staged.mtime_ns, "ctime_ns": max(inode.ctime_ns, staged.changed_ns)}
+
+
+def put(store: Store, staged: StagedFile, inode: Inode, key: str) -> ObjectInfo:
+    """Write the staged file under its key: over what it replaces, or where nothing is."""
+    staged.share()
+    return store.put_file(
+        key,
+        staged.path,
+        if_match=inode.content.etag if inode.content is not None else None,
+        if_none_match=inode.content is None,
+        content_type=content_type(inode),
+        metadata=metadata(inode, staged.data, staged.mtime_ns),
+        share=True,
+    )
+
+
+def content_type(inode: Inode) -> str:
+    """By the file's name, as a web server would say."""
+    guess = mimetypes.guess_type(name_of(inode.names[0]))[0] if inode.names else None
+    return guess or "application/octet-stream"
+
+
+def metadata(inode: Inode, data: str, mtime_ns: int) -> dict[str, str]:
+    """What the object itself says of the file, so that a lost catalog can be rebuilt from the bucket. ASCII only."""
+    return {
+        INO: str(inode.ino),
+        DATA: data,
+        "kumo-owner": quote(inode.owner, safe="@"),
+        "kumo-created": str(inode.created_ns),
+        "kumo-mtime": str(mtime_ns),
+        "kumo-mode": f"{inode.mode:o}",
+        "kumo-tags": quote(",".join(inode.tags), safe=","),
+    }
+
+
+def fill_gaps(store: Store, staged: StagedFile, content: Content | None) -> None:
+    """Fetch what was never written from the content that the writing began from (same data, wherever it lies now)."""
+    if content is None:
+        return
+    for start, end in staged.gaps(0, staged.size):
+        for offset in range(start, end, FILL_BYTES):
+            staged.fill(offset, fetch(store, content, offset, min(FILL_BYTES, end - offset)))
+
+
+def fetch(store: Store, content: Content, offset: int, length: int) -> bytes:
+    """Bytes of a content, exactly as many as asked: fewer would be a damaged file, not a shorter one."""
+    try:
+        body = store.get(content.key, offset, length, content.etag)
+    except NoSuchObject as problem:
+        raise DamagedFile(f"the store has no {content.key!r}") from problem
+    if len(body) != length:
+        raise DamagedFile(f"{content.key!r} is shorter than the catalog says")
+    return body
+
+
+def roll_forward(engine: Engine, store: Store, ino: int) -> Inode | None:
+    """Commit for a writer that stopped between its put and its commit; the inode as it is now."""
+    inode = read_inode(engine, ino)
+    if inode is None or inode.content is None:
+        return inode
+    try:
+        there = store.head(inode.content.key)
+    except NoSuchObject:
+        return inode
+    if there.metadata.get(INO) != str(ino) or there.etag == inode.content.etag or DATA not in there.metadata:
+        return inode
+    content = Content(there.key, there.etag, there.version, there.size, there.metadata[DATA])
+    mtime_ns = int(there.metadata.get("kumo-mtime", there.modified_ns))
+    return commit_content(engine, inode, content, {"mtime_ns": mtime_ns, "ctime_ns": mtime_ns}) or read_inode(engine, ino)

@@ -1,0 +1,157 @@
+"""Keys: the wanted key of a file, its claim, and how a key is freed again.
+
+A key is claimed before anything is written under it and given up only after its bytes are gone, so two inodes can never
+write one key. No key may be a path-prefix of another: stores that keep keys as paths would hide one of the two. Who finds
+the wanted key taken, or in conflict with another, puts a suffix on the component in conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from hashlib import sha256
+
+from kumofs.catalog.claims import read_inode
+from kumofs.catalog.contents import (
+    claimed_ancestors,
+    delete_object,
+    fence_content,
+    has_descendant,
+    insert_claim,
+    mark_object,
+    objects_of,
+    read_object,
+)
+from kumofs.catalog.paths import path_of
+from kumofs.catalog.port import Engine
+from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed, StoreError
+from kumofs.model import NAME_MAX_BYTES, Inode, ObjectRecord, ObjectState
+from kumofs.store.escape import escape_component
+from kumofs.store.protocol import Store
+
+KEY_MAX_BYTES = 1024
+SHORT = ".kumo-long"
+"""Folder of a home for files whose path makes no key: too long, or a component too long once escaped."""
+ATTEMPTS_MAX = 64
+INO = "kumo-ino"
+DATA = "kumo-data"
+
+
+def wanted_key(engine: Engine, inode: Inode) -> str:
+    """`<home>/<path>`, escaped; a short key where that is over what stores carry."""
+    path = path_of(engine, inode)
+    if path is None:
+        return short_key(inode, "orphan")
+    parts = [escape_component(part) for part in path]
+    key = "/".join((inode.home, *parts))
+    if len(key.encode()) > KEY_MAX_BYTES or any(len(part.encode()) > NAME_MAX_BYTES for part in parts):
+        return short_key(inode, key)
+    return key
+
+
+def short_key(inode: Inode, key: str) -> str:
+    """A key of bounded length that still tells which file it is."""
+    return f"{inode.home}/{SHORT}/{sha256(key.encode()).hexdigest()[:16]}~{inode.ino}"
+
+
+def suffixed(key: str, component: int, ino: int, attempt: int) -> str:
+    """The key with a suffix on one component (counted from the front), cut so that the component keeps its bound."""
+    parts = key.split("/")
+    suffix = f"~{ino}.{attempt}"
+    name = parts[component].encode()[: NAME_MAX_BYTES - len(suffix)].decode(errors="ignore")
+    parts[component] = name + suffix
+    return "/".join(parts)
+
+
+def claim_key(engine: Engine, store: Store, inode: Inode, refused: Collection[str] = ()) -> ObjectRecord:
+    """Claim the wanted key, or the nearest that nobody has, but none that the store refused before.
+
+    The caller may then put under `if_none_match`.
+    """
+    wanted = key = wanted_key(engine, inode)
+    last = wanted.count("/")
+    for attempt in range(1, ATTEMPTS_MAX):
+        clash: int | None = last
+        record = try_claim(engine, store, key, inode.ino) if key not in refused else None
+        if record is not None:
+            clash = clashing_component(engine, key)
+            if clash is None and is_vacant(store, key):
+                return record
+            delete_object(engine, record)
+        key = suffixed(wanted, last if clash is None else clash, inode.ino, attempt)
+    raise StoreError(f"no free key was found for {wanted!r}")
+
+
+def try_claim(engine: Engine, store: Store, key: str, ino: int) -> ObjectRecord | None:
+    """Claim one key; a doomed one, or one of our own from before a crash, is freed first. None: it is in use."""
+    record = insert_claim(engine, key, ino)
+    if record is not None:
+        return record
+    held = read_object(engine, key)
+    if held is None:
+        return insert_claim(engine, key, ino)
+    ours = held.ino == ino and held.state is ObjectState.CLAIMED
+    if (held.state is ObjectState.DOOMED or ours) and free_key(engine, store, held):
+        return insert_claim(engine, key, ino)
+    return None
+
+
+def clashing_component(engine: Engine, key: str) -> int | None:
+    """The component to suffix where another claimed key is a path-prefix of this one, or this one of another."""
+    ancestors = claimed_ancestors(engine, key)
+    if ancestors:
+        return ancestors[0].count("/")
+    return key.count("/") if has_descendant(engine, key) else None
+
+
+def is_vacant(store: Store, key: str) -> bool:
+    """Whether nothing lies under a key that is claimed by us: an object there is somebody else's doing, and stays."""
+    try:
+        store.head(key)
+    except NoSuchObject:
+        return True
+    except KeyRefused:
+        return False
+    return False
+
+
+def free_key(engine: Engine, store: Store, held: ObjectRecord) -> bool:
+    """Free a key that its inode does not use: doom it, fence the inode, then the bytes, then the record.
+
+    False: the inode does use it, or somebody changed the record meanwhile.
+    """
+    doomed = mark_object(engine, held, ObjectState.DOOMED)
+    if doomed is None:
+        return False
+    while True:
+        inode = read_inode(engine, held.ino)
+        if inode is not None and inode.content is not None and inode.content.key == held.key:
+            mark_object(engine, doomed, ObjectState.LIVE)
+            return False
+        if inode is None or fence_content(engine, inode):
+            break
+    remove_bytes(store, doomed)
+    delete_object(engine, doomed)
+    return True
+
+
+def remove_bytes(store: Store, doomed: ObjectRecord) -> None:
+    """Delete the inode's object under a doomed key, conditional on what was seen; anybody else's object stays."""
+    while True:
+        try:
+            there = store.head(doomed.key)
+        except (NoSuchObject, KeyRefused):
+            return
+        if there.metadata.get(INO) != str(doomed.ino):
+            return
+        try:
+            store.delete(doomed.key, if_match=there.etag)
+        except PreconditionFailed:
+            continue
+        return
+
+
+def free_all(engine: Engine, store: Store, ino: int, but: str | None = None) -> None:
+    """Free every key that an inode has claimed and does not use, except one."""
+    for record in objects_of(engine, ino):
+        if record.key != but:
+            free_key(engine, store, record)

@@ -1,0 +1,26 @@
+"""reclaim: an orphan (an inode without names that nobody has open) loses its content, then its bytes, then its document."""
+
+from __future__ import annotations
+
+from kumofs.catalog.claims import read_inode
+from kumofs.catalog.contents import commit_content, delete_inode, objects_of
+from kumofs.catalog.port import Engine
+from kumofs.model import Kind
+from kumofs.staging.keys import free_all
+from kumofs.store.protocol import Store
+
+
+def reclaim(engine: Engine, store: Store, ino: int) -> None:
+    """Free everything of an orphan; an inode that has names, or is not there, is left alone."""
+    while True:
+        inode = read_inode(engine, ino)
+        if inode is None or inode.names or inode.kind is Kind.DEAD:
+            return
+        if inode.content is not None:
+            # content away first, by compare-and-swap: that fences whoever is about to commit
+            commit_content(engine, inode, None)
+            continue
+        free_all(engine, store, ino)
+        now = read_inode(engine, ino)
+        if now is not None and now.content is None and not objects_of(engine, ino) and delete_inode(engine, now):
+            return
