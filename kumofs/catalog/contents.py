@@ -18,7 +18,9 @@ from kumofs.errors import Duplicate
 from kumofs.model import Content, Inode, ObjectRecord, ObjectState
 
 
-def commit_content(engine: Engine, inode: Inode, content: Content | None, attributes: Mapping[str, Any] | None = None) -> Inode | None:
+def commit_content(
+    engine: Engine, inode: Inode, content: Content | None, attributes: Mapping[str, Any] | None = None
+) -> Inode | None:
     """Swing a file's content where `rev` is still what was read; None: it is not. `attributes` change with it."""
     change = {**(attributes or {}), **({"content": content_field(content)} if content is not None else {})}
     unset = () if content is not None else ("content",)

@@ -17,7 +17,7 @@ from kumofs.catalog.lease import give_lease_back, take_lease
 from kumofs.catalog.port import Delete, Engine, Step
 from kumofs.catalog.schema import ENTRIES, INODES
 from kumofs.errors import Duplicate, Exists, FileError, InvalidArgument, IsDirectory, NotDirectory, NotEmpty, NotFound
-from kumofs.model import Entry, Inode, Kind, Removal, entry_id, parent_of
+from kumofs.model import Entry, Inode, Kind, Removal, parent_of
 
 
 class Renamed(NamedTuple):

@@ -2,7 +2,7 @@
 
 | collection | `_id`                   | fields |
 |------------|-------------------------|--------|
-| users      | user id, str            | email, home, password {scheme, hash}, root, created_us, failures, blocked_until_us, auth_epoch |
+| users      | user id, str            | email, home, password {scheme, hash}, root, created_us, auth_epoch |
 | sessions   | SHA-256 of token, hex   | user, created_us, expires_us, host, auth_epoch |
 | inodes     | inode number, int       | see `documents.inode_document` |
 | entries    | "<parent>/<name>"       | parent, inos, token |
@@ -36,3 +36,6 @@ COLLECTIONS: dict[str, tuple[Index, ...]] = {
     LEASES: (),
 }
 """Each collection's indexes; an index over a list field (tags) has one row per element, as in MongoDB."""
+
+LIST_FIELDS = frozenset({"tags"})
+"""Indexed fields whose value is a list of strings."""

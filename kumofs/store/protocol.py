@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -127,7 +127,7 @@ class Store(Protocol):
         ...
 
     def complete_upload(
-        self, key: str, upload_id: str, parts: list[tuple[int, str]], *, if_match: str | None = None, if_none_match: bool = False
+        self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], *, if_match: str | None = None, if_none_match: bool = False
     ) -> ObjectInfo:
         """Make the object of the parts, (number, etag) ascending. PreconditionFailed keeps the upload."""
         ...
@@ -136,7 +136,7 @@ class Store(Protocol):
         """Forget an upload and its parts; an unknown one is success."""
         ...
 
-    def list_uploads(self, prefix: str = "") -> list[tuple[str, str]]:
+    def list_uploads(self, prefix: str = "") -> Sequence[tuple[str, str]]:
         """(key, upload id) of the unfinished uploads."""
         ...
 
