@@ -36,7 +36,7 @@ ABSENT = Presence.ABSENT
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Add a document; Duplicate where its `_id`, or a unique index, is taken. `stamp` fields get the engine's time, microseconds."""
+    """Add a document; Duplicate where its `_id`, or a unique index, is taken. `stamp` fields get the engine's time (µs)."""
 
     collection: str
     doc: Document
@@ -45,7 +45,7 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change one document where it still is what `where` says. `stamp` fields get the engine's time, microseconds since the epoch."""
+    """Change one document where it still is what `where` says. `stamp` fields get the engine's time (µs)."""
 
     collection: str
     id: Id

@@ -71,7 +71,7 @@ class Store(Protocol):
         ...
 
     def open_local(self, key: str, if_match: str) -> int | None:
-        """A file descriptor to the object's bytes, read-only, if they lie on this machine; it stays valid when the object is replaced."""
+        """A file descriptor to the object's bytes, read-only, if they lie on this machine; replacing the object does not touch it."""
         ...
 
     def put(
@@ -111,7 +111,7 @@ class Store(Protocol):
         ...
 
     def list(self, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
-        """Objects whose key starts with `prefix` and is greater than `after`, in key order (by code point); metadata may be left out."""
+        """Objects whose key starts with `prefix` and is greater than `after`, in key order (code points); metadata may be left out."""
         ...
 
     def create_upload(self, key: str, *, content_type: str | None = None, metadata: Mapping[str, str] | None = None) -> str:
@@ -127,7 +127,13 @@ class Store(Protocol):
         ...
 
     def complete_upload(
-        self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], *, if_match: str | None = None, if_none_match: bool = False
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[tuple[int, str]],
+        *,
+        if_match: str | None = None,
+        if_none_match: bool = False,
     ) -> ObjectInfo:
         """Make the object of the parts, (number, etag) ascending. PreconditionFailed keeps the upload."""
         ...
