@@ -6,7 +6,7 @@
     │   ├── AccessDenied · NotPermitted · ReadOnly
     │   ├── InvalidArgument · BadName · NameTooLong · TooManyLinks
     │   ├── NoAttribute · AttributeTooLarge · NoSpace · TooLarge · NotSupported · StaleHandle
-    │   └── DamagedFile
+    │   └── DamagedFile · StagingUnavailable
     ├── Duplicate ............ an insert met its `_id` (or a unique index): catalog only
     ├── CatalogUnavailable ... the catalog could not be asked; says nothing about files
     ├── StoreError
@@ -113,6 +113,10 @@ class StaleHandle(FileError):
 
 class DamagedFile(FileError):
     """The bytes that the catalog names are not in the store: never shown as an empty or shorter file."""
+
+
+class StagingUnavailable(FileError):
+    """The disk that holds staged bytes does not take or give them."""
 
 
 class Duplicate(KumofsError):

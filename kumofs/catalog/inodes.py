@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from kumofs.catalog.claims import STAMP, read_inode, resolve
 from kumofs.catalog.directories import scan_entries
@@ -13,7 +13,7 @@ from kumofs.catalog.schema import INODES
 from kumofs.errors import NotFound
 from kumofs.model import Entry, Inode, entry_id
 
-__all__ = ["change_attributes", "changed_since", "list_directory", "lookup", "read_inode", "set_tags", "set_xattrs", "tagged"]
+__all__ = ["change_attributes", "changed_since", "list_page", "lookup", "read_inode", "set_tags", "set_xattrs", "tagged"]
 
 Xattrs = tuple[tuple[str, bytes], ...]
 
@@ -23,13 +23,18 @@ def lookup(engine: Engine, parent: int, name: str) -> Inode | None:
     return resolve(engine, entry_id(parent, name)).inode
 
 
-def list_directory(engine: Engine, ino: int, after: str = "", limit: int = 2000) -> Iterator[tuple[str, Inode]]:
-    """(name, inode) of a directory in name order, behind the name `after`; half-done changes are repaired on the way."""
-    while entries := scan_entries(engine, ino, after, limit):
-        yield from with_inodes(engine, entries)
-        if len(entries) < limit:
-            return
-        after = entries[-1].name
+class Page(NamedTuple):
+    """A part of a directory in name order; `after` begins the next part, None: this was the last."""
+
+    found: list[tuple[str, Inode]]
+    after: str | None
+
+
+def list_page(engine: Engine, ino: int, after: str, limit: int) -> Page:
+    """Names and inodes of a directory behind the name `after`; half-done changes are repaired on the way."""
+    entries = scan_entries(engine, ino, after, limit)
+    found = list(with_inodes(engine, entries))
+    return Page(found, entries[-1].name if len(entries) == limit else None)
 
 
 def with_inodes(engine: Engine, entries: list[Entry]) -> Iterator[tuple[str, Inode]]:

@@ -63,10 +63,12 @@ class StagingArea:
         """The inodes that have a journal record: what a mount that ended did not get into the store."""
         return sorted(int(path.stem) for path in self.directory.glob("*.json"))
 
-    def unjournalled(self) -> list[int]:
-        """Inodes with staged bytes that were never acknowledged (no record): written, not closed, when a mount died."""
-        recorded = set(self.journalled())
-        return sorted(ino for path in self.directory.glob("*.data") if (ino := int(path.stem)) not in recorded)
+    def drop_unjournalled(self) -> None:
+        """Remove bytes that were never acknowledged (no record): written, not closed, when a mount died."""
+        recorded = {str(ino) for ino in self.journalled()}
+        for path in [*self.directory.glob("*.data"), *self.directory.glob("*.copy"), *self.directory.glob("*.new")]:
+            if path.suffix != ".data" or path.stem not in recorded:
+                path.unlink(missing_ok=True)
 
     def free_bytes(self) -> int:
         """Room on the disk that the area lies on."""

@@ -16,13 +16,13 @@ from urllib.parse import quote
 from kumofs.catalog.claims import read_inode
 from kumofs.catalog.contents import commit_content, mark_object
 from kumofs.catalog.port import Engine
-from kumofs.errors import DamagedFile, KeyRefused, NoSuchObject, PreconditionFailed
+from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed
 from kumofs.model import Content, Inode, ObjectState, name_of
+from kumofs.staging.filling import fill_gaps
 from kumofs.staging.keys import DATA, INO, claim_key
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import ObjectInfo, Store
 
-FILL_BYTES = 8 << 20
 ATTEMPTS_MAX = 100
 
 
@@ -52,7 +52,7 @@ def commit(engine: Engine, store: Store, staged: StagedFile) -> Committed:
             return Committed(Outcome.COMMITTED, inode)  # somebody rolled our put forward
         if data_of(inode.content) != data_of(staged.base):
             return Committed(Outcome.CONFLICT, inode)
-        fill_gaps(store, staged, inode.content)
+        fill_gaps(store, staged, inode.content, 0, staged.size)
         done = put_and_commit(engine, store, staged, inode, refused)
         if done is not None:
             return Committed(Outcome.COMMITTED, done)
@@ -118,26 +118,6 @@ def metadata(inode: Inode, data: str, mtime_ns: int) -> dict[str, str]:
         "kumo-mode": f"{inode.mode:o}",
         "kumo-tags": quote(",".join(inode.tags), safe=","),
     }
-
-
-def fill_gaps(store: Store, staged: StagedFile, content: Content | None) -> None:
-    """Fetch what was never written from the content that the writing began from (same data, wherever it lies now)."""
-    if content is None:
-        return
-    for start, end in staged.gaps(0, staged.size):
-        for offset in range(start, end, FILL_BYTES):
-            staged.fill(offset, fetch(store, content, offset, min(FILL_BYTES, end - offset)))
-
-
-def fetch(store: Store, content: Content, offset: int, length: int) -> bytes:
-    """Bytes of a content, exactly as many as asked: fewer would be a damaged file, not a shorter one."""
-    try:
-        body = store.get(content.key, offset, length, content.etag)
-    except NoSuchObject as problem:
-        raise DamagedFile(f"the store has no {content.key!r}") from problem
-    if len(body) != length:
-        raise DamagedFile(f"{content.key!r} is shorter than the catalog says")
-    return body
 
 
 def roll_forward(engine: Engine, store: Store, ino: int) -> Inode | None:

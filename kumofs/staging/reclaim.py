@@ -5,22 +5,26 @@ from __future__ import annotations
 from kumofs.catalog.claims import read_inode
 from kumofs.catalog.contents import commit_content, delete_inode, objects_of
 from kumofs.catalog.port import Engine
-from kumofs.model import Kind
+from kumofs.model import Inode, Kind
 from kumofs.staging.keys import free_all
 from kumofs.store.protocol import Store
 
 
-def reclaim(engine: Engine, store: Store, ino: int) -> None:
-    """Free everything of an orphan; an inode that has names, or is not there, is left alone."""
+def strip(engine: Engine, store: Store, ino: int) -> Inode | None:
+    """Free the bytes of an orphan; its document, or None where it has names or is gone."""
     while True:
         inode = read_inode(engine, ino)
         if inode is None or inode.names or inode.kind is Kind.DEAD:
-            return
-        if inode.content is not None:
-            # content away first, by compare-and-swap: that fences whoever is about to commit
-            commit_content(engine, inode, None)
-            continue
-        free_all(engine, store, ino)
+            return None
+        if inode.content is None:
+            free_all(engine, store, ino)
+            return inode
+        commit_content(engine, inode, None)  # content away first: that fences whoever is about to commit
+
+
+def reclaim(engine: Engine, store: Store, ino: int) -> None:
+    """Free everything of an orphan; an inode that has names, or is not there, is left alone."""
+    while strip(engine, store, ino) is not None:
         now = read_inode(engine, ino)
         if now is not None and now.content is None and not objects_of(engine, ino) and delete_inode(engine, now):
             return

@@ -6,10 +6,15 @@ Ranges that are not there are as in `base`, the committed content that the writi
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from kumofs.cache.reader import Reader
+from kumofs.errors import NoSpace, StagingUnavailable, TooLarge
 from kumofs.model import Content
 from kumofs.staging.area import StagingArea
 from kumofs.staging.journal import Record, write_record
@@ -19,11 +24,15 @@ COPY_BYTES = 1 << 30
 
 
 class StagedFile:
-    """Bytes of one inode on their way to the store. `dirty` until they are committed."""
+    """Bytes of one inode on their way to the store.
 
-    def __init__(self, area: StagingArea, ino: int, base: Content | None) -> None:
+    `base_reader` keeps what the writing began from readable, whatever happens to the object meanwhile; owned from here on.
+    """
+
+    def __init__(self, area: StagingArea, ino: int, base: Content | None, base_reader: Reader | None = None) -> None:
         self.ino = ino
         self.base = base
+        self.base_reader = base_reader
         self.size = base.size if base is not None else 0
         self.present = RangeSet()
         self.data = secrets.token_urlsafe(12)
@@ -33,12 +42,14 @@ class StagedFile:
         self._shared = False
         self.path = area.data_path(ino)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        self.fd = os.open(self.path, flags, 0o600)
+        with disk_errors():
+            self.fd = os.open(self.path, flags, 0o600)
 
     @classmethod
     def restore(cls, area: StagingArea, record: Record) -> StagedFile:
         """The staged file of a journal record, as the mount that wrote it left it."""
         staged = cls.__new__(cls)
+        staged.base_reader = None
         staged.ino, staged.base, staged.size, staged.data = record.ino, record.base, record.size, record.data
         staged.present = RangeSet(list(record.present))
         staged.mtime_ns = record.mtime_ns
@@ -46,16 +57,18 @@ class StagedFile:
         staged.error = None
         staged._area = area
         staged.path = area.data_path(record.ino)
-        staged.fd = os.open(staged.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with disk_errors():
+            staged.fd = os.open(staged.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         staged._shared = True
         return staged
 
     def write(self, offset: int, body: bytes) -> int:
         """Put bytes at an offset; what lies between the old end and it becomes zeros."""
-        self._begin_change()
-        done = 0
-        while done < len(body):
-            done += os.pwrite(self.fd, body[done:] if done else body, offset + done)
+        with disk_errors():
+            self._begin_change()
+            done = 0
+            while done < len(body):
+                done += os.pwrite(self.fd, body[done:] if done else body, offset + done)
         if offset > self.size:
             self.present.add(self.size, offset)
         self.present.add(offset, offset + done)
@@ -64,12 +77,13 @@ class StagedFile:
 
     def truncate(self, size: int) -> None:
         """Cut, or lengthen with zeros."""
-        self._begin_change()
+        with disk_errors():
+            self._begin_change()
+            os.ftruncate(self.fd, min(size, self.size))
+            os.ftruncate(self.fd, size)
         self.present.cut(size)
-        os.ftruncate(self.fd, min(size, self.size))
         if size > self.size:
             self.present.add(self.size, size)
-        os.ftruncate(self.fd, size)
         self.size = size
 
     def gaps(self, start: int, end: int) -> list[Range]:
@@ -78,14 +92,20 @@ class StagedFile:
 
     def fill(self, offset: int, body: bytes) -> None:
         """Put bytes of `base` where nothing was written."""
-        done = 0
-        while done < len(body):
-            done += os.pwrite(self.fd, body[done:], offset + done)
-        self.present.add(offset, offset + len(body))
+        with disk_errors():
+            done = 0
+            while done < len(body):
+                done += os.pwrite(self.fd, body[done:], offset + done)
+        self.note_filled(offset, offset + len(body))
+
+    def note_filled(self, start: int, end: int) -> None:
+        """Somebody put the bytes of `base` there."""
+        self.present.add(start, end)
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes that are there; the caller has filled the gaps."""
-        return os.pread(self.fd, max(0, min(length, self.size - offset)), offset)
+        with disk_errors():
+            return os.pread(self.fd, max(0, min(length, self.size - offset)), offset)
 
     def share(self) -> None:
         """From now on the store may hold a link to this very file: the next change copies it first."""
@@ -97,15 +117,34 @@ class StagedFile:
 
     def journal(self) -> None:
         """Make the bytes and their record survive the process and the power."""
-        os.ftruncate(self.fd, self.size)
-        os.fsync(self.fd)
-        write_record(self._area.journal_path(self.ino), self.record())
+        with disk_errors():
+            os.ftruncate(self.fd, self.size)
+            os.fsync(self.fd)
+            write_record(self._area.journal_path(self.ino), self.record())
+
+    def move_to(self, ino: int) -> None:
+        """Become the bytes of another, new inode (a conflict copy). The gaps are filled."""
+        path, journal = self.path, self._area.journal_path(self.ino)
+        self.ino, self.base = ino, None
+        self.path = self._area.data_path(ino)
+        with disk_errors():
+            path.rename(self.path)
+            self.journal()
+            journal.unlink(missing_ok=True)
 
     def forget(self) -> None:
         """The bytes are committed (or not wanted any more): remove them from this machine."""
-        self._area.journal_path(self.ino).unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
+        with disk_errors():
+            self._area.journal_path(self.ino).unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let the files go, bytes and record stay for the next mount."""
         os.close(self.fd)
+        if self.base_reader is not None:
+            self.base_reader.close()
+            self.base_reader = None
 
     def _begin_change(self) -> None:
         self.data = secrets.token_urlsafe(12)  # other bytes are another write
@@ -126,3 +165,16 @@ class StagedFile:
         draft.replace(self.path)
         os.close(self.fd)
         self.fd = fd
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """What the disk of the staging area answers, in the words of `errors`."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace("the disk that holds the staging area is full") from problem
+        if problem.errno == errno.EFBIG:
+            raise TooLarge("the file is larger than the staging area's file system can hold") from problem
+        raise StagingUnavailable(f"the staging area cannot be used: {problem.strerror}") from problem

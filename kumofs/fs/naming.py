@@ -1,0 +1,189 @@
+"""Verbs that change names: create, mkdir, mknod, symlink, link, unlink, rmdir, rename.
+
+The rules are the catalog's; here the tree learns what was done. The kernel holds the directory's lock meanwhile, so the
+verbs of one directory come one after another.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from kumofs.catalog import create as creating
+from kumofs.catalog import link as linking
+from kumofs.catalog import rename as renaming
+from kumofs.catalog import rmdir as removing
+from kumofs.catalog import unlink as unlinking
+from kumofs.errors import BadName, InvalidArgument, NameTooLong, NotFound
+from kumofs.fs.drive import Caller, Drive, decode_name
+from kumofs.fs.node import Node
+from kumofs.model import TARGET_MAX_BYTES, Inode, Kind, entry_id
+
+MODE_BITS = 0o7777
+SETGID = 0o2000
+
+
+async def lookup(drive: Drive, parent: int, name: bytes) -> Node:
+    """The node under a name. NotFound."""
+    drive.access.may_read()
+    return await drive.tree.child(drive.tree.directory(parent), decode_name(name))
+
+
+async def make(
+    drive: Drive, parent: int, name: bytes, kind: Kind, mode: int, caller: Caller, *, target: str | None = None, rdev: int = 0
+) -> Node:
+    """A new inode under a new name. Exists, NotFound (the parent is gone), BadName, NameTooLong."""
+    drive.access.may_write()
+    directory = drive.tree.directory(parent)
+    text = decode_name(name)
+    draft = new_inode(drive, directory, kind, mode, caller, target, rdev)
+    inode = await drive.catalog.run(creating.create, drive.engine, drive.numbers, directory.ino, text, draft)
+    node = drive.tree.adopt(inode)
+    node.maker_pid = caller.pid
+    drive.tree.add_name(directory, text, node)
+    if kind is Kind.DIR:
+        drive.tree.begin_empty(node)
+    touched(directory, draft.ctime_ns)
+    return node
+
+
+async def symlink(drive: Drive, parent: int, name: bytes, target: bytes, caller: Caller) -> Node:
+    """A symbolic link. NameTooLong for a target over 4,095 bytes, BadName for one that is not UTF-8."""
+    if len(target) > TARGET_MAX_BYTES:
+        raise NameTooLong(f"a symlink's target has at most {TARGET_MAX_BYTES} bytes")
+    try:
+        text = target.decode()
+    except UnicodeDecodeError:
+        raise BadName("a symlink's target must be UTF-8") from None
+    return await make(drive, parent, name, Kind.SYMLINK, 0o777, caller, target=text)
+
+
+async def link(drive: Drive, ino: int, parent: int, name: bytes) -> Node:
+    """One more name for a file. Exists, NotFound, NotPermitted, TooManyLinks."""
+    drive.access.may_write()
+    directory, text, now_ns = drive.tree.directory(parent), decode_name(name), time.time_ns()
+    inode = await drive.catalog.run(linking.link, drive.engine, ino, directory.ino, text, now_ns)
+    node = drive.tree.adopt(inode)
+    drive.tree.add_name(directory, text, node)
+    touched(directory, now_ns)
+    return node
+
+
+async def unlink(drive: Drive, parent: int, name: bytes) -> None:
+    """Take a file's name away; what nobody has open is reclaimed. NotFound, IsDirectory."""
+    drive.access.may_write()
+    directory, text, now_ns = drive.tree.directory(parent), decode_name(name), time.time_ns()
+    inode = await drive.catalog.run(unlinking.unlink, drive.engine, directory.ino, text, now_ns)
+    node = drive.tree.adopt(inode)
+    touched(directory, now_ns)
+    drive.tree.drop_name(directory, text)
+    let_go(drive, node)
+
+
+async def rmdir(drive: Drive, parent: int, name: bytes) -> None:
+    """Remove an empty directory. NotFound, NotDirectory, NotEmpty."""
+    drive.access.may_write()
+    directory, text, now_ns = drive.tree.directory(parent), decode_name(name), time.time_ns()
+    ino = await drive.catalog.run(removing.rmdir, drive.engine, directory.ino, text, now_ns)
+    touched(directory, now_ns)
+    node = drive.tree.find(ino)
+    drive.tree.drop_name(directory, text, ino)
+    if node is not None:
+        await drive.tree.refresh(node)
+        let_go(drive, node)
+    else:
+        drive.orphans.add(ino)
+
+
+async def rename(drive: Drive, parent: int, name: bytes, new_parent: int, new_name: bytes, *, may_replace: bool) -> None:
+    """Rename, over what is there unless `may_replace` is false.
+
+    NotFound, Exists, NotEmpty, IsDirectory, NotDirectory, InvalidArgument (a directory into itself).
+    """
+    drive.access.may_write()
+    source, target = drive.tree.directory(parent), drive.tree.directory(new_parent)
+    old, new, now_ns = decode_name(name), decode_name(new_name), time.time_ns()
+    if (source.ino, old) == (target.ino, new):
+        await drive.tree.child(source, old)
+        return
+    done = await drive.catalog.run(
+        renaming.rename, drive.engine, entry_id(source.ino, old), entry_id(target.ino, new), now_ns, may_replace
+    )
+    node = drive.tree.adopt(done.inode)
+    if entry_id(source.ino, old) in done.inode.names:
+        return  # two names of one file: both stay
+    victim = drive.tree.find(done.replaced) if done.replaced is not None else None
+    drive.tree.add_name(target, new, node)
+    drive.tree.drop_name(source, old, node.ino)
+    touched(source, now_ns)
+    touched(target, now_ns)
+    if victim is not None:
+        await drive.tree.refresh(victim)
+        let_go(drive, victim)
+    elif done.replaced is not None:
+        drive.orphans.add(done.replaced)
+
+
+def let_go(drive: Drive, node: Node) -> None:
+    """An inode lost a name: with its last one, and nobody having it open, it is reclaimed."""
+    if node.inode.names or node.opens:
+        drive.tree.drop_unused(node)
+        return
+    if node.staged is not None and not node.busy:
+        drive.unsaved.discard(node)
+        node.staged.forget()
+        node.staged = None
+    drive.orphans.add(node.ino)
+    drive.tree.drop_unused(node)
+
+
+def touched(directory: Node, now_ns: int) -> None:
+    """The catalog noted the change of a directory's names; so do we."""
+    directory.inode = replace(directory.inode, mtime_ns=now_ns, ctime_ns=now_ns)
+
+
+def new_inode(drive: Drive, directory: Node, kind: Kind, mode: int, caller: Caller, target: str | None, rdev: int) -> Inode:
+    """What a new inode begins as; in a set-group-id directory it takes the directory's group."""
+    now_ns = time.time_ns()
+    gid, bits = caller.gid, mode & MODE_BITS
+    if directory.inode.mode & SETGID:
+        gid = directory.inode.gid
+        bits |= SETGID if kind is Kind.DIR else 0
+    return Inode(
+        ino=0,
+        home=drive.access.home,
+        kind=kind,
+        names=(),
+        mode=bits,
+        uid=caller.uid,
+        gid=gid,
+        rdev=rdev,
+        atime_ns=now_ns,
+        mtime_ns=now_ns,
+        ctime_ns=now_ns,
+        created_ns=now_ns,
+        owner=drive.email,
+        target=target,
+    )
+
+
+def readlink(drive: Drive, ino: int) -> bytes:
+    """The target of a symlink. InvalidArgument for anything else."""
+    drive.access.may_read()
+    inode = drive.tree.node(ino).inode
+    if inode.target is None:
+        raise InvalidArgument(f"inode {ino} is no symlink")
+    return inode.target.encode()
+
+
+async def parent_dir(drive: Drive, node: Node) -> Node:
+    """The directory above a directory, for "..": the root's is itself. NotFound where it was removed."""
+    if node is drive.tree.root:
+        return node
+    if not node.inode.names:
+        raise NotFound(f"inode {node.ino} has no name")
+    ino = int(node.inode.names[0].split("/", 1)[0])
+    found = drive.tree.find(ino)
+    if found is None:
+        raise NotFound(f"inode {ino}")
+    return found

@@ -1,0 +1,104 @@
+"""A node: what the mount remembers of one inode."""
+
+from __future__ import annotations
+
+import trio
+
+from kumofs.cache.reader import Reader
+from kumofs.model import Inode, Kind
+from kumofs.staging.staged import StagedFile
+
+
+class Node:
+    """One inode the kernel, a handle or a loaded directory refers to. Touched on the event loop only.
+
+    `lookups` is the kernel's count, `opens` the open handles, `listed` the loaded directories' names for it: with all
+    three 0 and nothing staged it is dropped. `lock` is held while its bytes are brought into the store.
+    """
+
+    __slots__ = (
+        "_lock",
+        "children",
+        "generation",
+        "inode",
+        "kernel_data",
+        "listed",
+        "loading",
+        "lookups",
+        "maker_pid",
+        "opens",
+        "partial",
+        "reader",
+        "staged",
+        "too_big",
+    )
+
+    def __init__(self, inode: Inode) -> None:
+        self.inode = inode
+        self.lookups = 0
+        self.opens = 0
+        self.listed = 0
+        self.staged: StagedFile | None = None
+        self.reader: Reader | None = None
+        self.kernel_data: str | None = None
+        """Which write's bytes the kernel may have in its page cache."""
+        self.maker_pid = 0
+        """The process that made the file through this mount."""
+        self.children: dict[str, int] | None = None
+        """Names of a loaded directory."""
+        self.partial: dict[str, Inode] | None = None
+        """Names of a directory that is being loaded."""
+        self.generation = 0
+        """Raised by each change of the directory's names: a page read before it is read again."""
+        self.too_big = False
+        """The directory has more names than are kept: each is looked up by itself."""
+        self.loading: trio.Lock | None = None
+        self._lock: trio.Lock | None = None
+
+    @property
+    def ino(self) -> int:
+        """The inode number."""
+        return self.inode.ino
+
+    @property
+    def is_dir(self) -> bool:
+        """Whether it is a directory."""
+        return self.inode.kind is Kind.DIR
+
+    @property
+    def lock(self) -> trio.Lock:
+        """Held while the staged bytes are uploaded; who changes them waits for it."""
+        if self._lock is None:
+            self._lock = trio.Lock()
+        return self._lock
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody holds the lock."""
+        return self._lock is not None and self._lock.locked()
+
+    @property
+    def size(self) -> int:
+        """Bytes, what is staged included."""
+        return self.staged.size if self.staged is not None else self.inode.size
+
+    @property
+    def mtime_ns(self) -> int:
+        """When the bytes were changed, what is staged included."""
+        return self.staged.mtime_ns if self.staged is not None else self.inode.mtime_ns
+
+    @property
+    def ctime_ns(self) -> int:
+        """When anything was changed, what is staged included."""
+        return max(self.inode.ctime_ns, self.staged.changed_ns) if self.staged is not None else self.inode.ctime_ns
+
+    @property
+    def unused(self) -> bool:
+        """Whether nobody refers to it any more."""
+        return not (self.lookups or self.opens or self.listed or self.staged is not None)
+
+    def close_reader(self) -> None:
+        """The content changed, or nobody reads any more."""
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None

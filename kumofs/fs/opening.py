@@ -1,0 +1,114 @@
+"""Opening and closing files: the handles."""
+
+from __future__ import annotations
+
+import logging
+import os
+from itertools import count
+
+from kumofs.errors import Exists, KumofsError, NotFound, StaleHandle
+from kumofs.fs import naming, saving, writing
+from kumofs.fs.drive import Caller, Drive
+from kumofs.fs.node import Node
+from kumofs.model import Kind
+
+log = logging.getLogger(__name__)
+
+
+class OpenFile:
+    """One open file of some program. `uid` is who opened it; `keep_cache`: the kernel's pages are still true."""
+
+    __slots__ = ("keep_cache", "node", "uid", "writable")
+
+    def __init__(self, node: Node, flags: int, uid: int) -> None:
+        self.node = node
+        self.writable = flags & os.O_ACCMODE != os.O_RDONLY
+        self.uid = uid
+        self.keep_cache = False
+
+
+class OpenFiles:
+    """Handles by number; the number goes to the kernel."""
+
+    def __init__(self) -> None:
+        self._files: dict[int, OpenFile] = {}
+        self._numbers = count(1)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def add(self, file: OpenFile) -> int:
+        """Count the file as open; its handle."""
+        file.node.opens += 1
+        handle = next(self._numbers)
+        self._files[handle] = file
+        return handle
+
+    def get(self, handle: int) -> OpenFile:
+        """The file of a handle. StaleHandle."""
+        try:
+            return self._files[handle]
+        except KeyError:
+            raise StaleHandle(f"handle {handle} is not open") from None
+
+    def remove(self, handle: int) -> OpenFile:
+        """Count the file as closed."""
+        file = self.get(handle)
+        del self._files[handle]
+        file.node.opens -= 1
+        return file
+
+
+async def open_file(drive: Drive, ino: int, flags: int, caller: Caller) -> OpenFile:
+    """Open what exists; O_TRUNC cuts it."""
+    node = drive.tree.node(ino)
+    drive.access.may_touch(node.inode)
+    file = OpenFile(node, flags, caller.uid)
+    if file.writable:
+        drive.access.may_write()
+    if flags & os.O_TRUNC and file.writable:
+        await writing.truncate(drive, node, 0)
+    data = node.inode.content.data if node.inode.content is not None else None
+    file.keep_cache = data is not None and node.kernel_data == data
+    node.kernel_data = data
+    return file
+
+
+async def create_file(drive: Drive, parent: int, name: bytes, mode: int, flags: int, caller: Caller) -> OpenFile:
+    """Make a file and open it; one that somebody else just made is opened, unless O_EXCL."""
+    try:
+        node = await naming.make(drive, parent, name, Kind.FILE, mode, caller)
+    except Exists:
+        if flags & os.O_EXCL:
+            raise
+        node = await naming.lookup(drive, parent, name)
+        return await open_file(drive, node.ino, flags, caller)
+    file = OpenFile(node, flags, caller.uid)
+    writing.begin(drive, node, keep_base=False)  # an empty file is an object too
+    return file
+
+
+async def save_empty(drive: Drive, node: Node) -> None:
+    """A file made by mknod is never opened for it, and still is an object."""
+    writing.begin(drive, node, keep_base=False)
+    await saving.save(drive, node)
+
+
+async def close_file(drive: Drive, file: OpenFile) -> None:
+    """The last program closed the handle: nobody hears of an error any more, so what cannot be saved is kept for later."""
+    node = file.node
+    if node.opens:
+        return
+    node.close_reader()
+    if not node.inode.names:
+        naming.let_go(drive, node)
+        return
+    if node.staged is not None and node not in drive.unsaved:
+        try:
+            await saving.save(drive, node)
+        except (KumofsError, NotFound) as problem:
+            log.warning("inode %d stays staged: %s", node.ino, problem)
+    if not node.inode.names and not node.opens:
+        naming.let_go(drive, node)
+    else:
+        drive.tree.drop_unused(node)

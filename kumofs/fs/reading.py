@@ -1,0 +1,68 @@
+"""Where a read comes from: the staged file if the inode is being written, else the committed content."""
+
+from __future__ import annotations
+
+from kumofs.cache.reader import Reader
+from kumofs.errors import DamagedFile, PreconditionFailed
+from kumofs.fs.drive import Drive
+from kumofs.fs.node import Node
+from kumofs.staging.commit import roll_forward
+from kumofs.staging.filling import fill_gaps
+
+ATTEMPTS_MAX = 5
+
+Body = bytes | bytearray
+
+
+async def read(drive: Drive, node: Node, offset: int, length: int) -> Body:
+    """Bytes [offset, offset+length) as far as the file goes. DamagedFile where the store lost them."""
+    drive.access.may_read()
+    if node.staged is not None:
+        return await read_staged(drive, node, offset, length)
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            return await read_committed(drive, node, offset, length)
+        except PreconditionFailed:
+            await catch_up(drive, node)
+            if node.staged is not None:
+                return await read_staged(drive, node, offset, length)
+    raise DamagedFile(f"inode {node.ino}: the object is not the one that the catalog names")
+
+
+async def read_committed(drive: Drive, node: Node, offset: int, length: int) -> Body:
+    """From memory at once, else in a thread."""
+    if node.inode.content is None:
+        return b""
+    if node.reader is None or node.reader.content.etag != node.inode.content.etag:
+        node.close_reader()
+        node.reader = Reader(drive.store, node.inode.content)
+    reader = node.reader
+    body = reader.read_now(offset, length)
+    if body is not None:
+        return body
+    node.opens += 1  # keeps the reader open while the thread is at it
+    try:
+        return await drive.disk.run_in_thread(reader.read, offset, length)
+    finally:
+        node.opens -= 1
+
+
+async def read_staged(drive: Drive, node: Node, offset: int, length: int) -> bytes:
+    """What was written here, and what was not from the content that the writing began from."""
+    while (staged := node.staged) is not None:
+        end = min(offset + length, staged.size)
+        if offset >= end or not staged.gaps(offset, end):
+            return staged.read(offset, length)
+        async with node.lock:
+            if node.staged is staged:
+                base = staged.base
+                await drive.disk.run_in_thread(fill_gaps, drive.store, staged, base, offset, end)
+    return bytes(await read(drive, node, offset, length))
+
+
+async def catch_up(drive: Drive, node: Node) -> None:
+    """The store has something else than our catalog view says: look again, and commit for a writer that died midway."""
+    await drive.tree.refresh(node)
+    inode = await drive.uploads.run_in_thread(roll_forward, drive.engine, drive.store, node.ino)
+    if inode is not None:
+        drive.tree.adopt(inode)

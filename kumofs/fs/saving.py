@@ -1,0 +1,134 @@
+"""Saving: a node's staged bytes become its committed content, at flush, fsync and close (write-through).
+
+A failure is reported to the program that closed or synced; the bytes are journalled and tried again: by `retry` in the
+background, at unmount, and by the next mount.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import trio
+
+from kumofs.catalog.inodes import read_inode
+from kumofs.errors import CatalogUnavailable, KumofsError
+from kumofs.fs.drive import Drive
+from kumofs.fs.node import Node
+from kumofs.model import name_of, parent_of
+from kumofs.staging.commit import Committed, Outcome, commit
+from kumofs.staging.conflict import keep_both
+from kumofs.staging.journal import read_record
+from kumofs.staging.staged import StagedFile
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 15.0
+
+
+async def save(drive: Drive, node: Node) -> None:
+    """Bring what is staged into store and catalog; nothing to do is success. Raises why it cannot be done."""
+    if node.staged is None:
+        return
+    async with node.lock:
+        staged = node.staged
+        if staged is None or not node.inode.names:
+            return
+        try:
+            drive.access.may_write()
+            done = await drive.uploads.run_in_thread(commit, drive.engine, drive.store, staged)
+            await conclude(drive, node, staged, done)
+        except KumofsError as problem:
+            await keep_for_later(drive, node, staged, problem)
+            raise
+
+
+async def conclude(drive: Drive, node: Node, staged: StagedFile, done: Committed) -> None:
+    """Note what became of the bytes."""
+    if done.inode is not None:
+        drive.tree.adopt(done.inode)
+    if done.outcome is Outcome.CONFLICT and done.inode is not None:
+        await save_beside(drive, node, staged, done)
+    elif done.outcome is Outcome.UNLINKED:
+        return  # open files live on in the staging area; the last close discards them
+    else:
+        staged.forget()
+    if node.kernel_data is not None and done.inode is not None and done.inode.content is not None:
+        node.kernel_data = done.inode.content.data if done.outcome is Outcome.COMMITTED else None
+    node.staged = None
+    node.close_reader()
+    drive.unsaved.discard(node)
+
+
+async def save_beside(drive: Drive, node: Node, staged: StagedFile, done: Committed) -> None:
+    """Somebody else changed the file meanwhile: theirs keeps the name, ours is kept beside it."""
+    assert done.inode is not None
+    ours = await drive.uploads.run_in_thread(keep_both, drive.engine, drive.store, drive.numbers, staged, done.inode, drive.host)
+    copy = drive.tree.adopt(ours)
+    copy.staged, node.staged = staged, None
+    directory = drive.tree.find(parent_of(ours.names[0]))
+    if directory is not None:
+        drive.tree.add_name(directory, name_of(ours.names[0]), copy)
+    log.warning("inode %d was changed elsewhere; the version written here is kept as %r", node.ino, name_of(ours.names[0]))
+    await save(drive, copy)
+
+
+async def keep_for_later(drive: Drive, node: Node, staged: StagedFile, problem: KumofsError) -> None:
+    """Journal what could not be saved, so that it survives this mount."""
+    staged.error = str(problem) or type(problem).__name__
+    drive.unsaved.add(node)
+    log.warning("inode %d is not saved yet: %s", node.ino, staged.error)
+    await drive.disk.run_in_thread(staged.journal)
+
+
+async def sync(drive: Drive, node: Node | None) -> None:
+    """fsync: the bytes are in the store, and the catalog survives a power cut."""
+    if node is not None:
+        await save(drive, node)
+    await drive.catalog.run_in_thread(drive.engine.barrier)
+
+
+async def save_all(drive: Drive, nodes: list[Node]) -> int:
+    """Save each of the nodes; how many could not be."""
+    failed = 0
+    for node in nodes:
+        try:
+            await save(drive, node)
+        except KumofsError:
+            failed += 1
+    return failed
+
+
+async def retry(drive: Drive) -> None:
+    """Try what failed again, for ever."""
+    while True:
+        await trio.sleep(RETRY_S)
+        if drive.access.ended is None:
+            await save_all(drive, list(drive.unsaved))
+
+
+async def replay(drive: Drive) -> int:
+    """Take up what an earlier mount staged and could not save; how many files that were. Called before the mount answers."""
+    area = drive.area
+    found = 0
+    for ino in area.journalled():
+        record = read_record(area.journal_path(ino))
+        if record is None:
+            log.error("the journal record of inode %d in %s cannot be read; its bytes are left there", ino, area.directory)
+            continue
+        staged = StagedFile.restore(area, record)
+        try:
+            inode = await drive.catalog.run(read_inode, drive.engine, ino)
+        except CatalogUnavailable:
+            staged.close()
+            raise
+        if inode is None or not inode.names or inode.home != drive.access.home:
+            log.warning("inode %d was removed meanwhile; its staged bytes are dropped", ino)
+            staged.forget()
+            continue
+        node = drive.tree.adopt(inode)
+        node.staged = staged
+        staged.error = "waits for its upload"
+        drive.unsaved.add(node)
+        found += 1
+    area.drop_unjournalled()
+    return found

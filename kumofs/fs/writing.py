@@ -1,0 +1,71 @@
+"""Where a write goes: into the inode's staged file, on the event loop, into the page cache."""
+
+from __future__ import annotations
+
+from kumofs.cache.reader import Reader
+from kumofs.errors import DamagedFile, PreconditionFailed, TooLarge
+from kumofs.fs.drive import Drive
+from kumofs.fs.node import Node
+from kumofs.fs.reading import ATTEMPTS_MAX, catch_up
+from kumofs.staging.staged import StagedFile
+
+SETUID = 0o4000
+SETGID = 0o2000
+GROUP_EXECUTE = 0o010
+
+
+async def write(drive: Drive, node: Node, offset: int, body: bytes) -> int:
+    """Put bytes at an offset. NoSpace, TooLarge."""
+    drive.access.may_write()
+    if offset + len(body) > drive.store.capabilities.object_max_bytes:
+        raise TooLarge("the store keeps no object of that size")
+    staged = node.staged
+    if staged is None or node.busy:
+        async with node.lock:
+            staged = await staged_for_change(drive, node)
+            return staged.write(offset, body)
+    return staged.write(offset, body)
+
+
+async def truncate(drive: Drive, node: Node, size: int) -> None:
+    """Cut, or lengthen with zeros. NoSpace, TooLarge."""
+    drive.access.may_write()
+    if size > drive.store.capabilities.object_max_bytes:
+        raise TooLarge("the store keeps no object of that size")
+    async with node.lock:
+        staged = await staged_for_change(drive, node, keep_base=size > 0)
+        staged.truncate(size)
+
+
+async def staged_for_change(drive: Drive, node: Node, *, keep_base: bool = True) -> StagedFile:
+    """The node's staged file, begun if there is none. The caller holds the node's lock."""
+    for _ in range(ATTEMPTS_MAX):
+        if node.staged is not None:
+            return node.staged
+        try:
+            return begin(drive, node, keep_base=keep_base)
+        except PreconditionFailed:
+            await catch_up(drive, node)
+    raise DamagedFile(f"inode {node.ino}: the object is not the one that the catalog names")
+
+
+def begin(drive: Drive, node: Node, *, keep_base: bool) -> StagedFile:
+    """Stage a node from what is committed. PreconditionFailed: the object is not that any more.
+
+    `keep_base` holds on to the committed bytes where they are local, so that the gaps can be filled whatever happens to
+    the object meanwhile; not needed where the file begins empty.
+    """
+    content = node.inode.content
+    reader = Reader(drive.store, content) if content is not None and keep_base and content.size else None
+    node.staged = StagedFile(drive.area, node.ino, content, reader)
+    return node.staged
+
+
+def loses_privileges(mode: int) -> bool:
+    """Whether a change of the file by an ordinary user takes set-user-id or set-group-id away."""
+    return bool(mode & SETUID or (mode & SETGID and mode & GROUP_EXECUTE))
+
+
+def without_privileges(mode: int) -> int:
+    """The mode that is left then."""
+    return mode & ~(SETUID | (SETGID if mode & GROUP_EXECUTE else 0))

@@ -1,0 +1,36 @@
+"""Filling: what was never written to a staged file is brought in from the content that the writing began from."""
+
+from __future__ import annotations
+
+from kumofs.cache.reader import Reader
+from kumofs.model import Content
+from kumofs.staging.staged import StagedFile
+from kumofs.store.protocol import Store
+
+FILL_BYTES = 8 << 20
+
+
+def fill_gaps(store: Store, staged: StagedFile, content: Content | None, start: int, end: int) -> None:
+    """Make [start, end) of a staged file complete. `content`: the same data as its base, wherever it lies now.
+
+    PreconditionFailed where the base is not in the store any more; DamagedFile, StoreUnavailable.
+    """
+    gaps = staged.gaps(start, end)
+    if not gaps or content is None:
+        return
+    reader = staged.base_reader or Reader(store, content)
+    try:
+        for first, last in gaps:
+            fill(staged, reader, first, last)
+    finally:
+        if reader is not staged.base_reader:
+            reader.close()
+
+
+def fill(staged: StagedFile, reader: Reader, start: int, end: int) -> None:
+    """One gap: within the kernel where both files are local, else in pieces."""
+    if reader.copy_into(staged.fd, start, end):
+        staged.note_filled(start, end)
+        return
+    for offset in range(start, end, FILL_BYTES):
+        staged.fill(offset, reader.read(offset, min(FILL_BYTES, end - offset)))
