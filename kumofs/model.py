@@ -115,6 +115,7 @@ class ObjectRecord:
     ino: int
     state: ObjectState
     token: str
+    since_us: int
 
 
 def entry_id(parent: int, name: str) -> str:

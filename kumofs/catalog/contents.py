@@ -41,8 +41,8 @@ def read_object(engine: Engine, key: str) -> ObjectRecord | None:
 
 def insert_claim(engine: Engine, key: str, ino: int) -> ObjectRecord | None:
     """Claim a key; None: somebody has it."""
-    record = ObjectRecord(key, ino, ObjectState.CLAIMED, new_token())
-    doc = {"_id": key, "ino": ino, "state": record.state.value, "token": record.token, "since_us": engine.now_us()}
+    record = ObjectRecord(key, ino, ObjectState.CLAIMED, new_token(), engine.now_us())
+    doc = {"_id": key, "ino": ino, "state": record.state.value, "token": record.token, "since_us": record.since_us}
     try:
         engine.insert(OBJECTS, doc)
     except Duplicate:
@@ -79,9 +79,9 @@ def has_descendant(engine: Engine, key: str) -> bool:
     return bool(engine.scan(OBJECTS, f"{key}/", f"{key}0", 1))  # "0" follows "/"
 
 
-def scan_objects(engine: Engine, after: str | None, limit: int = 1000) -> list[ObjectRecord]:
-    """Records in key order behind `after`."""
-    return [object_of(doc) for doc in engine.scan(OBJECTS, after, None, limit)]
+def scan_objects(engine: Engine, after: str, before: str, limit: int = 1000) -> list[ObjectRecord]:
+    """Records with after < key < before, in key order."""
+    return [object_of(doc) for doc in engine.scan(OBJECTS, after, before, limit)]
 
 
 def scan_inodes(engine: Engine, after: int | None, limit: int = 1000) -> list[Inode]:

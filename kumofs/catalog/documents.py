@@ -106,4 +106,4 @@ def entry_of(doc: Document) -> Entry:
 
 def object_of(doc: Document) -> ObjectRecord:
     """The object record of a document."""
-    return ObjectRecord(doc["_id"], doc["ino"], ObjectState(doc["state"]), doc["token"])
+    return ObjectRecord(doc["_id"], doc["ino"], ObjectState(doc["state"]), doc["token"], doc["since_us"])

@@ -4,6 +4,7 @@
 |------------|-------------------------|--------|
 | users      | user id, str            | email, home, password {scheme, hash}, root, created_us, auth_epoch |
 | sessions   | SHA-256 of token, hex   | user, created_us, expires_us, host, auth_epoch |
+| attempts   | part of SHA-256(email) | failures, blocked_until_us: failed sign-ins in a row, of known and unknown addresses |
 | inodes     | inode number, int       | see `documents.inode_document` |
 | entries    | "<parent>/<name>"       | parent, inos, token |
 | objects    | key in the store        | ino, state, token, since_us |
@@ -20,6 +21,7 @@ from kumofs.catalog.port import Index
 
 USERS = "users"
 SESSIONS = "sessions"
+ATTEMPTS = "attempts"
 INODES = "inodes"
 ENTRIES = "entries"
 OBJECTS = "objects"
@@ -29,6 +31,7 @@ LEASES = "leases"
 COLLECTIONS: dict[str, tuple[Index, ...]] = {
     USERS: (Index(("email",), unique=True), Index(("home",), unique=True)),
     SESSIONS: (Index(("user",)),),
+    ATTEMPTS: (),
     INODES: (Index(("home", "changed_us")), Index(("home", "tags"))),
     ENTRIES: (),
     OBJECTS: (Index(("ino",)),),

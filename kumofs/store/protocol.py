@@ -71,7 +71,7 @@ class Store(Protocol):
         ...
 
     def open_local(self, key: str, if_match: str) -> int | None:
-        """A file descriptor to the object's bytes, read-only, if they lie on this machine; replacing the object does not touch it."""
+        """A file descriptor to the object's bytes, read-only, if they lie on this machine; a replaced object keeps it."""
         ...
 
     def put(
@@ -111,7 +111,7 @@ class Store(Protocol):
         ...
 
     def list(self, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
-        """Objects whose key starts with `prefix` and is greater than `after`, in key order (code points); metadata may be left out."""
+        """Objects whose key starts with `prefix` and is greater than `after`, in key order; metadata may be left out."""
         ...
 
     def create_upload(self, key: str, *, content_type: str | None = None, metadata: Mapping[str, str] | None = None) -> str:
