@@ -16,9 +16,32 @@ SCHEME = "bcrypt"
 LENGTH_MIN = 12
 BYTES_MAX = 72
 BLOCKED = frozenset(
-    "password1234 passwordpassword 123456789012 1234567890123 12345678901234 qwertyuiop12 qwertyuiopas qwerty123456 "
-    "iloveyou1234 letmein12345 administrator welcome12345 changeme1234 correcthorsebatterystaple abcdefghijkl abcd1234abcd "
-    "passw0rd1234 password12345 password123456 qwertyqwerty 111122223333 unbelievable trustno1trustno1 1q2w3e4r5t6y".split()
+    [
+        "password1234",
+        "passwordpassword",
+        "123456789012",
+        "1234567890123",
+        "12345678901234",
+        "qwertyuiop12",
+        "qwertyuiopas",
+        "qwerty123456",
+        "iloveyou1234",
+        "letmein12345",
+        "administrator",
+        "welcome12345",
+        "changeme1234",
+        "correcthorsebatterystaple",
+        "abcdefghijkl",
+        "abcd1234abcd",
+        "passw0rd1234",
+        "password12345",
+        "password123456",
+        "qwertyqwerty",
+        "111122223333",
+        "unbelievable",
+        "trustno1trustno1",
+        "1q2w3e4r5t6y",
+    ]
 )
 """Long passwords that are guessed first."""
 

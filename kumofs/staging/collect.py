@@ -105,7 +105,7 @@ def collect_entries(run: Pass, directory: Inode, findings: Findings) -> None:
 def collect_objects(run: Pass, findings: Findings) -> None:
     """Keys that their inode does not use are freed; used ones whose bytes are gone are told."""
     horizon_us = run.engine.now_us() - int(run.young_s * 1e6)
-    after: str | None = f"{run.home}/"
+    after = f"{run.home}/"
     while page := scan_objects(run.engine, after, f"{run.home}0", PAGE):
         for record in page:
             inode = read_inode(run.engine, record.ino)

@@ -1,0 +1,5 @@
+"""`python -m kumofs` is the command `kumofs`."""
+
+from kumofs.cli.main import main
+
+main()

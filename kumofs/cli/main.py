@@ -1,0 +1,43 @@
+"""The command itself: the families put together, and every error turned into one line and a status."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from kumofs import __version__
+from kumofs.cli import account, files, mounting, upkeep
+from kumofs.cli.exit_status import status_of
+from kumofs.daemon.launch import Refused
+from kumofs.errors import KumofsError
+
+
+class Kumofs(click.Group):
+    """A group whose errors are one line each."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what it raises ends it with its status."""
+        try:
+            return super().invoke(ctx)
+        except Refused as problem:
+            fail(str(problem), problem.status)
+        except KumofsError as problem:
+            fail(str(problem) or type(problem).__name__, status_of(problem))
+
+
+def fail(message: str, status: int) -> None:
+    """One line, and the end."""
+    click.echo(f"kumofs: {' '.join(message.split())}", err=True)
+    sys.exit(status)
+
+
+@click.group(cls=Kumofs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kumofs")
+def main() -> None:
+    """Your files, kept as plain objects, mounted as a drive."""
+
+
+for command in (*account.COMMANDS, *mounting.COMMANDS, *files.COMMANDS, *upkeep.COMMANDS):
+    main.add_command(command)

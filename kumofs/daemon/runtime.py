@@ -1,0 +1,73 @@
+"""The mounts that run on this machine: a pid file and a control socket each, under the runtime directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from kumofs.config import Settings, make_private_dir
+from kumofs.errors import NotMounted
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The files of one mount; their name is a hash of the mount point, for socket paths may have only 107 bytes."""
+
+    pid_file: Path
+    socket: Path
+    log_file: Path
+
+
+def place_of(settings: Settings, mount_point: Path) -> Place:
+    """Where a mount keeps its files."""
+    name = sha256(os.fsencode(mount_point)).hexdigest()[:16]
+    runtime = settings.runtime_dir
+    return Place(runtime / f"{name}.pid", runtime / f"{name}.sock", settings.state_dir / "log" / f"{name}.log")
+
+
+@contextmanager
+def announced(settings: Settings, mount_point: Path) -> Iterator[Place]:
+    """The pid file is there as long as the mount is."""
+    make_private_dir(settings.runtime_dir)
+    place = place_of(settings, mount_point)
+    place.pid_file.write_text(f"{os.getpid()}\n")
+    try:
+        yield place
+    finally:
+        place.pid_file.unlink(missing_ok=True)
+        place.socket.unlink(missing_ok=True)
+
+
+def running(settings: Settings) -> list[Place]:
+    """The mounts whose process is alive; what dead ones left is removed."""
+    found = []
+    for pid_file in sorted(settings.runtime_dir.glob("*.pid")):
+        place = Place(pid_file, pid_file.with_suffix(".sock"), settings.state_dir / "log" / f"{pid_file.stem}.log")
+        if alive(place) is not None:
+            found.append(place)
+        else:
+            pid_file.unlink(missing_ok=True)
+            place.socket.unlink(missing_ok=True)
+    return found
+
+
+def find_running(settings: Settings, mount_point: Path) -> Place:
+    """The running mount of a mount point. NotMounted."""
+    place = place_of(settings, mount_point)
+    if alive(place) is None:
+        raise NotMounted(f"no kumofs is mounted on {mount_point}: `kumofs status` shows what is")
+    return place
+
+
+def alive(place: Place) -> int | None:
+    """The process of a mount, if it is still there."""
+    try:
+        pid = int(place.pid_file.read_text())
+        os.kill(pid, 0)
+    except (OSError, ValueError):
+        return None
+    return pid
