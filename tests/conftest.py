@@ -53,7 +53,8 @@ class World:
 
     def mount(self, name: str = "drive", *options: str) -> Path:
         directory = self.base / name
-        directory.mkdir(exist_ok=True)
+        if name not in os.listdir(self.base):  # a dead mount can only be listed from above
+            directory.mkdir()
         self.run("mount", directory, *options)
         return directory
 

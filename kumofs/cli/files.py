@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from kumofs.errors import ControlRefused, InvalidArgument, NotFound, NotMounted,
 
 TAG = "user.kumo.tag"
 OWN = "user.kumo."
+WIDE = 10_000
 
 
 def attributes(path: Path) -> dict[str, str]:
@@ -50,10 +52,14 @@ def info(paths: tuple[Path, ...]) -> None:
         table.add_row("path", str(path))
         for name, value in sorted(attributes(path).items()):
             table.add_row(name, value)
-        Console(soft_wrap=True, markup=False, highlight=False).print(table)
+        Console(width=None if sys.stdout.isatty() else WIDE, markup=False, highlight=False).print(table)
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+# what follows the path are changes, "-h" too
+POSITIONAL = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": ["--help"]}
+
+
+@click.command(context_settings=POSITIONAL)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.argument("changes", nargs=-1, type=click.UNPROCESSED)
 def tag(path: Path, changes: tuple[str, ...]) -> None:

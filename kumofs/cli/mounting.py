@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from kumofs.accounts.sessions import check_session
 from kumofs.accounts.token_file import read_token
@@ -24,6 +24,7 @@ from kumofs.errors import ControlRefused, KumofsError, MountFailed, NotMounted
 
 END_S = 60.0
 """How long an unmounted daemon may take to end."""
+WIDE = 10_000
 
 
 def absolute(text: str) -> Path:
@@ -120,7 +121,7 @@ def status() -> None:
     if not places:
         click.echo("Nothing is mounted.")
         return
-    table = Table("directory", "user", "state", "on its way", box=None)
+    table = Table(*(Column(title, overflow="fold") for title in ("directory", "user", "state", "on its way")), box=None)
     for place in places:
         try:
             message = next(iter(control.ask(place.socket, "status")))
@@ -130,7 +131,8 @@ def status() -> None:
         state = message["ended"] or ("read-only" if message["read_only"] else "mounted")
         waiting = f"{message['pending']} files, {message['pending_bytes']:,} bytes" if message["pending"] else "nothing"
         table.add_row(message["mount_point"], message["email"], state, "\n".join([waiting, *message["errors"]]))
-    Console(soft_wrap=True).print(table)
+    # paths are never cut: a terminal folds them, a pipe gets them whole
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 COMMANDS = (mount, umount, status)

@@ -42,7 +42,7 @@ def is_dead(path: Path) -> bool:
     try:
         path.stat()
     except OSError as problem:
-        return problem.errno == errno.ENOTCONN
+        return problem.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     return False
 
 

@@ -10,7 +10,7 @@
 | other user.*                      | kept as it is, bounded                           | yes              |
 
 Programs that copy attributes (cp -a, rsync -aX) write what they read from another drive, and remove what the source did
-not have. So removing a computed attribute does nothing and succeeds, and the process that made a file may write
+not have. So removing a computed attribute does nothing and succeeds, and the program that made a file may write
 well-formed values of read-only names: they change nothing, but are remembered, so that writing them again succeeds too.
 """
 
@@ -25,6 +25,7 @@ from kumofs.catalog.inodes import Xattrs, set_tags, set_xattrs
 from kumofs.errors import AttributeTooLarge, BadName, NoAttribute, NoSpace, NotPermitted, NotSupported
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
+from kumofs.fs.programs import same_program
 from kumofs.model import Kind
 
 OWN = "user.kumo."
@@ -158,7 +159,7 @@ def may_note(node: Node, name: str, value: bytes, pid: int) -> bool:
     true_value = COMPUTED[name](node)
     if (true_value is not None and value == true_value.encode()) or (name, value) in node.inode.xattrs:
         return False
-    if pid != node.maker_pid or not WELL_FORMED[name].fullmatch(value):
+    if not same_program(pid, node.maker_pid) or not WELL_FORMED[name].fullmatch(value):
         raise NotPermitted(f"{name} is read-only")
     return True
 

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from kumofs.catalog.claims import read_inode
-from kumofs.catalog.contents import commit_content, mark_object
+from kumofs.catalog.contents import commit_content, delete_object, mark_object
 from kumofs.catalog.port import Engine
 from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed
-from kumofs.model import Content, Inode, ObjectState, name_of
+from kumofs.model import Content, Inode, ObjectRecord, ObjectState, name_of
 from kumofs.staging.filling import fill_gaps
 from kumofs.staging.keys import DATA, INO, claim_key
 from kumofs.staging.staged import StagedFile
@@ -67,8 +67,18 @@ def data_of(content: Content | None) -> str | None:
 
 def put_and_commit(engine: Engine, store: Store, staged: StagedFile, inode: Inode, refused: set[str]) -> Inode | None:
     """One attempt; None: begin again from what is there now. `refused` collects keys that the store would not take."""
-    claimed = claim_key(engine, store, inode, refused) if inode.content is None else None
-    key = claimed.key if claimed is not None else inode.content.key  # type: ignore[union-attr]
+    claimed: ObjectRecord | None = None
+    if inode.content is not None:
+        key = inode.content.key
+    else:
+        claimed = claim_key(engine, store, inode, refused)
+        key = claimed.key
+        # claiming may have freed an earlier claim of ours, and that fences: what was read before cannot commit any more
+        now = read_inode(engine, inode.ino)
+        if now is None or now.content is not None:
+            delete_object(engine, claimed)
+            return None
+        inode = now
     try:
         info = put(store, staged, inode, key)
     except (PreconditionFailed, KeyRefused):

@@ -45,7 +45,7 @@ def test_a_killed_mount_loses_nothing_closed_and_the_next_cleans_up(mounted) -> 
     kill(world)
     with pytest.raises(OSError) as caught:
         os.listdir(drive)
-    assert caught.value.errno == errno.ENOTCONN
+    assert caught.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     world.mount()
     assert (drive / "a").read_text() == "closed"
     assert [path.name for path in world.staging.rglob("*.data")] == []
@@ -112,7 +112,7 @@ def test_a_lost_race_keeps_both(mounted) -> None:
     world, one = mounted
     two = world.mount("two")
     (one / "a.txt").write_text("begin")
-    eventually(lambda: (two / "a.txt").exists())
+    eventually((two / "a.txt").exists)
     with open(one / "a.txt", "a") as file:
         file.write(" mine")
         file.flush()
@@ -135,15 +135,15 @@ def test_a_read_only_mount_changes_nothing(mounted) -> None:
     assert caught.value.errno == errno.EROFS
 
 
-def test_a_changed_password_ends_the_running_mount_and_keeps_what_is_staged(mounted, new_world) -> None:
+def test_a_changed_password_ends_the_running_mount_and_keeps_what_is_staged(mounted) -> None:
     world, drive = mounted
     writer = open(drive / "a", "w", buffering=1)
-    writer.write("staged\n")
     token = world.base / "config" / "kumofs" / "session"
     mine = token.read_text()
     world.run("signin", "ada@example.org", "--password-stdin", stdin="four little green words\n")
     world.run("passwd", "--password-stdin", stdin="four little green words\nfive other little green words\n")
     assert token.read_text() != mine
+    writer.write("staged\n")  # only now: a process that is started closes its copy of the handle, and that saves
 
     def refused() -> bool:
         try:

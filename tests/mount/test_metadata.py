@@ -75,7 +75,9 @@ def tree(top: Path) -> dict[str, tuple[object, ...]]:
         status = path.lstat()
         body = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
         note = os.getxattr(path, "user.note") if "user.note" in os.listxattr(path, follow_symlinks=False) else None
-        found[str(path.relative_to(top))] = (status.st_mode, status.st_mtime_ns, body, note)
+        # rsync does not keep the times of links, on any file system
+        mtime_ns = status.st_mtime_ns if not path.is_symlink() else None
+        found[str(path.relative_to(top))] = (status.st_mode, mtime_ns, body, note)
     return found
 
 

@@ -1,0 +1,202 @@
+"""The content protocol: a commit stopped after each step of catalog and store leaves nothing that is not repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kumofs.cache.reader import Reader
+from kumofs.catalog.claims import read_inode
+from kumofs.catalog.create import create, make_root
+from kumofs.catalog.numbers import Numbers
+from kumofs.catalog.sqlite import SqliteEngine
+from kumofs.catalog.unlink import unlink
+from kumofs.model import Inode, Kind
+from kumofs.staging.area import StagingArea
+from kumofs.staging.collect import collect
+from kumofs.staging.commit import Outcome, commit, roll_forward
+from kumofs.staging.reclaim import reclaim
+from kumofs.staging.staged import StagedFile
+from kumofs.store.directory import DirectoryStore
+
+
+class Stopped(BaseException):
+    """The process ends here."""
+
+
+class StopsAfter:
+    """Passes calls on, and ends the process before the call after the last one allowed."""
+
+    def __init__(self, inner: Any, budget: list[int]) -> None:
+        self._inner = inner
+        self._budget = budget
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if not callable(found) or name == "now_us":
+            return found
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            if self._budget[0] == 0:
+                raise Stopped
+            self._budget[0] -= 1
+            return found(*args, **kwargs)
+
+        return counted
+
+
+class Machine:
+    """A catalog, a store and a file in them."""
+
+    def __init__(self, base: Path) -> None:
+        base.mkdir()
+        self.engine = SqliteEngine(base / "c.db")
+        self.store = DirectoryStore(base / "store")
+        self.area = StagingArea.open(base, "h")
+        self.root = make_root(self.engine, "h", "o", 0, 0)
+        draft = Inode(0, "h", Kind.FILE, (), 0o644, 0, 0, 1, 1, 1, 1, "o")
+        self.file = create(self.engine, Numbers(self.engine), self.root, "f", draft)
+
+    def inode(self) -> Inode:
+        found = read_inode(self.engine, self.file.ino)
+        assert found is not None
+        return found
+
+    def staged(self, body: bytes) -> StagedFile:
+        made = StagedFile(self.area, self.file.ino, self.inode().content)
+        made.truncate(0)
+        made.write(0, body)
+        return made
+
+    def write(self, body: bytes) -> None:
+        staged = self.staged(body)
+        assert commit(self.engine, self.store, staged).outcome is Outcome.COMMITTED
+        staged.forget()
+
+    def read(self) -> bytes:
+        roll_forward(self.engine, self.store, self.file.ino)
+        content = self.inode().content
+        assert content is not None
+        reader = Reader(self.store, content)
+        try:
+            return reader.read(0, content.size)
+        finally:
+            reader.close()
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Callable[[], Machine]:
+    count = iter(range(1000))
+    return lambda: Machine(tmp_path / str(next(count)))
+
+
+def stop_everywhere(machine: Callable[[], Machine], prepare: Callable[[Machine], Any], act: Callable[..., object]) -> Any:
+    """Yields a machine for each step at which `act` can be stopped."""
+    for budget in range(100):
+        made = machine()
+        prepared = prepare(made)
+        steps = [budget]
+        try:
+            act(StopsAfter(made.engine, steps), StopsAfter(made.store, steps), prepared)
+        except Stopped:
+            yield made
+        else:
+            return
+    raise AssertionError("more steps than are tried")
+
+
+def test_a_first_commit_stopped_anywhere_is_done_again_from_the_staged_bytes(machines) -> None:
+    stops = 0
+    for machine in stop_everywhere(machines, lambda m: m.staged(b"new"), commit):
+        stops += 1
+        again = StagedFile.restore(machine.area, record_of(machine))
+        assert commit(machine.engine, machine.store, again).outcome is Outcome.COMMITTED
+        assert machine.read() == b"new"
+        found = collect(machine.engine, machine.store, "h", young_s=0)
+        assert not found.damaged
+        assert [info.key for info in machine.store.list()] == [machine.inode().content.key]
+    assert stops > 5
+
+
+def test_a_rewrite_stopped_anywhere_leaves_the_old_or_the_new_bytes_and_can_be_done_again(machines) -> None:
+    def prepare(machine: Machine) -> StagedFile:
+        machine.write(b"old")
+        return machine.staged(b"new")
+
+    for machine in stop_everywhere(machines, prepare, commit):
+        record = record_of(machine)
+        assert machine.read() in (b"old", b"new")
+        again = StagedFile.restore(machine.area, record)
+        assert commit(machine.engine, machine.store, again).outcome is Outcome.COMMITTED
+        assert machine.read() == b"new"
+
+
+def record_of(machine: Machine) -> Any:
+    """What the journal of the stopped commit would hold."""
+    return LAST[-1].record()
+
+
+LAST: list[StagedFile] = []
+
+
+@pytest.fixture(autouse=True)
+def remember_staged(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = StagedFile.__init__
+
+    def remembered(self: StagedFile, *args: Any) -> None:
+        begin(self, *args)
+        LAST.append(self)
+
+    monkeypatch.setattr(StagedFile, "__init__", remembered)
+
+
+def test_a_reclaim_stopped_anywhere_is_finished_by_the_next_pass(machines) -> None:
+    def prepare(machine: Machine) -> int:
+        machine.write(b"bytes")
+        unlink(machine.engine, machine.root, "f", 2)
+        return machine.file.ino
+
+    for machine in stop_everywhere(machines, prepare, reclaim):
+        collect(machine.engine, machine.store, "h", young_s=0)
+        collect(machine.engine, machine.store, "h", young_s=0)
+        assert list(machine.store.list()) == []
+        assert machine.engine.scan("objects") == []
+        assert read_inode(machine.engine, machine.file.ino) is None
+
+
+def test_a_writer_that_lost_keeps_its_bytes(machines) -> None:
+    machine = machines()
+    machine.write(b"base")
+    mine = machine.staged(b"mine")
+    theirs = StagedFile(StagingArea.open(machine.area.directory.parents[2], "h"), machine.file.ino, machine.inode().content)
+    theirs.truncate(0)
+    theirs.write(0, b"theirs")
+    commit(machine.engine, machine.store, theirs)
+    assert commit(machine.engine, machine.store, mine).outcome is Outcome.CONFLICT
+    assert machine.read() == b"theirs"
+    assert mine.read(0, 10) == b"mine"
+
+
+def test_others_objects_are_never_touched(machines) -> None:
+    machine = machines()
+    machine.store.put("h/f", b"not ours")
+    machine.write(b"ours")
+    assert machine.store.get("h/f") == b"not ours"
+    assert machine.inode().content.key != "h/f"
+    assert collect(machine.engine, machine.store, "h", young_s=0).foreign == ["h/f"]
+
+
+def test_no_key_is_a_prefix_of_another(machines) -> None:
+    machine = machines()
+    machine.write(b"file")
+    draft = Inode(0, "h", Kind.DIR, (), 0o755, 0, 0, 1, 1, 1, 1, "o")
+    unlink(machine.engine, machine.root, "f", 2)  # the bytes stay under h/f for now
+    folder = create(machine.engine, Numbers(machine.engine), machine.root, "f", draft)
+    inner = create(machine.engine, Numbers(machine.engine), folder.ino, "g", machine.file)
+    staged = StagedFile(machine.area, inner.ino, None)
+    staged.write(0, b"inner")
+    done = commit(machine.engine, machine.store, staged)
+    assert done.inode.content.key.startswith("h/f~")
