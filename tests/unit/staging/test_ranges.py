@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import hypothesis.strategies as st
 from hypothesis import given
 
@@ -23,6 +25,6 @@ def test_a_range_set_is_a_set_of_numbers(changes: list[tuple[str, int, int]], st
             numbers = {number for number in numbers if number < first}
     listed = ranges.as_list()
     assert {number for first, last in listed for number in range(first, last)} == numbers
-    assert all(a[1] < b[0] for a, b in zip(listed, listed[1:], strict=False)), "sorted, apart"
+    assert all(a[1] < b[0] for a, b in pairwise(listed)), "sorted, apart"
     gaps = {number for first, last in ranges.gaps(start, end) for number in range(first, last)}
     assert gaps == set(range(start, end)) - numbers
