@@ -90,7 +90,10 @@ def test_copying_both_ways_keeps_everything(folder: Path, tmp_path: Path, comman
     os.symlink("a", source / "link")
     os.setxattr(source / "a", "user.note", b"kept")
     os.utime(source / "a", ns=(10**18, 10**18 + 7))
+    os.utime(source / "sub", ns=(10**18, 10**18 + 8))  # rsync takes a folder's times for equal within one second
     for origin, copy in (("source", folder / "in"), (folder / "in", tmp_path / "out"), (tmp_path / "out", folder / "again")):
         for _ in range(2 if command[0] == "rsync" else 1):
             subprocess.run([*command, f"{tmp_path / origin}/.", copy], check=True, capture_output=True)
-    assert tree(folder / "in") == tree(source) == tree(tmp_path / "out") == tree(folder / "again")
+    assert tree(folder / "in") == tree(source)
+    assert tree(tmp_path / "out") == tree(source)
+    assert tree(folder / "again") == tree(source)

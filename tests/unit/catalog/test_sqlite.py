@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,22 +49,21 @@ def test_the_file_is_private(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def count_up(path: Path, times: int) -> None:
-    engine = SqliteEngine(path)
-    for _ in range(times):
-        engine.update("counters", "n", inc={"next": 1})
-    engine.close()
+COUNT_UP = """
+import sys
+from pathlib import Path
+from kumofs.catalog.sqlite import SqliteEngine
+engine = SqliteEngine(Path(sys.argv[1]))
+for _ in range(100):
+    engine.update("counters", "n", inc={"next": 1})
+"""
 
 
 def test_processes_count_together(path: Path) -> None:
     engine = SqliteEngine(path)
     engine.insert("counters", {"_id": "n", "next": 0})
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=count_up, args=(path, 100)) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    workers = [subprocess.Popen([sys.executable, "-c", COUNT_UP, path]) for _ in range(3)]
+    assert [worker.wait(60) for worker in workers] == [0, 0, 0]
     assert engine.get("counters", "n") == {"_id": "n", "next": 300}
 
 
