@@ -17,7 +17,7 @@ from kumofs.catalog.inodes import Page, list_page, lookup
 from kumofs.catalog.port import Engine
 from kumofs.errors import NotDirectory, NotFound, StaleHandle
 from kumofs.fs.node import Node
-from kumofs.model import Inode, Kind
+from kumofs.model import Inode
 from kumofs.offload import Lane
 
 DIRECTORY_MAX = 50_000
@@ -218,8 +218,3 @@ def older(inode: Inode, known: Inode) -> bool:
     if inode.rev < known.rev or inode.nrev < known.nrev:
         return True
     return (inode.rev, inode.nrev) == (known.rev, known.nrev) and inode.changed_us < known.changed_us
-
-
-def is_special(kind: Kind) -> bool:
-    """Neither file, directory nor symlink."""
-    return kind in (Kind.FIFO, Kind.SOCKET, Kind.CHAR, Kind.BLOCK)
