@@ -200,3 +200,38 @@ def test_no_key_is_a_prefix_of_another(machines) -> None:
     staged.write(0, b"inner")
     done = commit(machine.engine, machine.store, staged)
     assert done.inode.content.key.startswith("h/f~")
+
+
+def test_a_late_put_of_the_dead_is_removed_and_told(machines) -> None:
+    machine = machines()
+    machine.write(b"ours")
+    machine.store.put("h/late", b"late", metadata={"kumo-ino": "4711", "kumo-data": "x"})
+    assert collect(machine.engine, machine.store, "h", young_s=0).late_puts == 1
+    assert [info.key for info in machine.store.list()] == ["h/f"]
+
+
+def test_what_ended_halfway_in_the_catalog_is_collected(machines) -> None:
+    machine = machines()
+    claim = {"_id": f"{machine.root}/ghost", "parent": machine.root, "inos": [99_999], "token": "t"}
+    machine.engine.insert("entries", claim)
+    machine.engine.insert("objects", {"_id": "h/doomed", "ino": 99_998, "state": "doomed", "token": "t", "since_us": 0})
+    found = collect(machine.engine, machine.store, "h", young_s=0)
+    assert (found.claims, found.keys) == (1, 1)
+    second = collect(machine.engine, machine.store, "h", young_s=0)
+    assert (second.claims, second.keys, second.tombstones) == (0, 0, 1), "the fence of the ghost goes a pass later"
+    assert machine.engine.get("inodes", 99_999) is None
+
+
+def test_what_is_young_is_left_to_its_owner(machines) -> None:
+    machine = machines()
+    machine.write(b"bytes")
+    unlink(machine.engine, machine.root, "f", 2)
+    assert collect(machine.engine, machine.store, "h").orphans == 0
+    assert [info.key for info in machine.store.list()] == ["h/f"]
+
+
+def test_missing_bytes_are_told(machines) -> None:
+    machine = machines()
+    machine.write(b"bytes")
+    machine.store.delete("h/f")
+    assert collect(machine.engine, machine.store, "h", young_s=0).damaged == ["h/f"]
