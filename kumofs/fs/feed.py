@@ -15,7 +15,7 @@ from kumofs.errors import CatalogUnavailable
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
 from kumofs.fs.orphans import GRACE_S
-from kumofs.fs.tree import older
+from kumofs.fs.tree import older, still_readable
 from kumofs.model import Inode, name_of, parent_of
 
 log = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ def apply(drive: Drive, kernel: Kernel, inode: Inode) -> None:
             apply_new(drive, kernel, inode)
         return
     known = node.inode
+    inode = still_readable(node, inode)
     if older(inode, known) or inode == known:
         return
     node.inode = inode

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from itertools import count
 
-from kumofs.errors import Exists, KumofsError, NotFound, StaleHandle
+from kumofs.cache.reader import Reader
+from kumofs.errors import Exists, KumofsError, StaleHandle
 from kumofs.fs import naming, saving, writing
 from kumofs.fs.drive import Caller, Drive
 from kumofs.fs.node import Node
@@ -71,7 +73,15 @@ async def open_file(drive: Drive, ino: int, flags: int, caller: Caller) -> OpenF
     data = node.inode.content.data if node.inode.content is not None else None
     file.keep_cache = data is not None and node.kernel_data == data
     node.kernel_data = data
+    hold_bytes(drive, node)
     return file
+
+
+def hold_bytes(drive: Drive, node: Node) -> None:
+    """Open the committed bytes where they are local, so that they can be read whatever others do to the file meanwhile."""
+    if node.reader is None and node.staged is None and node.inode.content is not None:
+        with suppress(KumofsError):  # whoever reads will be told
+            node.reader = Reader(drive.store, node.inode.content)
 
 
 async def create_file(drive: Drive, parent: int, name: bytes, mode: int, flags: int, caller: Caller) -> OpenFile:
@@ -106,7 +116,7 @@ async def close_file(drive: Drive, file: OpenFile) -> None:
     if node.staged is not None and node not in drive.unsaved:
         try:
             await saving.save(drive, node)
-        except (KumofsError, NotFound) as problem:
+        except KumofsError as problem:
             log.warning("inode %d stays staged: %s", node.ino, problem)
     if not node.inode.names and not node.opens:
         naming.let_go(drive, node)

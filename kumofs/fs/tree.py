@@ -9,6 +9,7 @@ true by this mount's own verbs (`add_name`, `drop_name`) and by the feed. Bounde
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 
 import trio
 
@@ -70,7 +71,7 @@ class Tree:
         if node is None:
             node = self._nodes[inode.ino] = Node(inode)
         elif not older(inode, node.inode):
-            node.inode = inode
+            node.inode = still_readable(node, inode)
         return node
 
     def remember(self, node: Node) -> Node:
@@ -211,6 +212,14 @@ class Tree:
             if node is not None:
                 node.listed -= 1
                 self.drop_unused(node)
+
+
+def still_readable(node: Node, inode: Inode) -> Inode:
+    """What an open file's inode becomes: one that another mount unlinked and stripped of its bytes keeps its content here,
+    so that who has it open reads on (or is told that the bytes are gone), and never sees an empty file."""
+    if node.opens and not inode.names and inode.content is None and node.inode.content is not None:
+        return replace(inode, content=node.inode.content)
+    return inode
 
 
 def older(inode: Inode, known: Inode) -> bool:

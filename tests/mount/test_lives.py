@@ -108,6 +108,19 @@ def test_two_mounts_of_one_home_see_each_other(mounted) -> None:
     world.umount("two")
 
 
+def test_what_is_open_is_read_on_when_another_mount_removes_it(mounted) -> None:
+    world, one = mounted
+    two = world.mount("two")
+    (one / "a").write_text("still here")
+    eventually((two / "a").exists)
+    with open(two / "a") as file:
+        os.unlink(one / "a")
+        eventually(lambda: not (world.objects / "ada" / "a").exists())
+        eventually(lambda: os.listdir(two) == [])
+        assert file.read() == "still here"
+    world.umount("two")
+
+
 def test_a_lost_race_keeps_both(mounted) -> None:
     world, one = mounted
     two = world.mount("two")
