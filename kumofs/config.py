@@ -1,4 +1,4 @@
-"""Settings: the XDG directories, `config.toml`, and two variables that override it."""
+"""Settings: the XDG directories, then `config.toml`, then the environment, then the flags of the command."""
 
 from __future__ import annotations
 
@@ -8,11 +8,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from kumofs.errors import ConfigError
 
-KEYS: dict[str, type] = {"catalog": str, "store": str, "session_days": int, "bcrypt_cost": int, "log_level": str}
+S3_KEYS = ("endpoint", "region", "profile", "storage_class")
+OVERRIDABLE = ("catalog", "store", *S3_KEYS)
+"""What `KUMOFS_<NAME>` and the flag `--<name>` may set, too; nothing of it is a secret."""
+KEYS: dict[str, type] = {**dict.fromkeys(OVERRIDABLE, str), "session_days": int, "bcrypt_cost": int, "log_level": str}
+
+
+@dataclass(frozen=True, slots=True)
+class S3Settings:
+    """How the bucket of an `s3://` store is reached. Credentials are never here: boto3's chain finds them.
+
+    None: as boto3 finds it (`endpoint` AWS's own, `region` and `profile` of its configuration, the bucket's storage class).
+    """
+
+    endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    storage_class: str | None = None
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +43,14 @@ class Settings:
     state_dir: Path
     cache_dir: Path
     runtime_dir: Path
+    s3: S3Settings = S3Settings()
     session_days: int = 30
     bcrypt_cost: int = 12
     log_level: str = "INFO"
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Defaults, then `config.toml`, then KUMOFS_CATALOG and KUMOFS_STORE. ConfigError."""
+    """Defaults, then `config.toml`, then the environment. ConfigError."""
     data = xdg(environ, "XDG_DATA_HOME", ".local/share")
     settings = Settings(
         catalog=f"sqlite://{quote(str(data / 'catalog.db'))}",
@@ -43,9 +61,32 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         cache_dir=xdg(environ, "XDG_CACHE_HOME", ".cache"),
         runtime_dir=runtime(environ),
     )
-    settings = replace(settings, **read_file(settings.config_dir / "config.toml"))
-    overrides = {"catalog": environ.get("KUMOFS_CATALOG"), "store": environ.get("KUMOFS_STORE")}
-    return replace(settings, **{key: value for key, value in overrides.items() if value})  # type: ignore[arg-type]
+    given = read_file(settings.config_dir / "config.toml")
+    given |= from_environment(environ)
+    s3 = S3Settings(**{key: value for key, value in given.items() if key in S3_KEYS})
+    return replace(settings, s3=s3, **{key: value for key, value in given.items() if key not in S3_KEYS})
+
+
+def variable(key: str) -> str:
+    """The environment variable of a setting."""
+    return f"KUMOFS_{key.upper()}"
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """What the environment (or a flag, which becomes part of it) sets. ConfigError for a password in a URL."""
+    given = {key: value for key in OVERRIDABLE if (value := environ.get(variable(key)))}
+    for key, value in given.items():
+        if has_password(value):
+            raise ConfigError(f"{variable(key)} has a password in it, which others could see: put it into config.toml, mode 0600")
+    return given
+
+
+def has_password(url: str) -> bool:
+    """Whether a URL carries a password."""
+    try:
+        return urlsplit(url).password is not None
+    except ValueError:
+        return "@" in url
 
 
 def xdg(environ: Mapping[str, str], variable: str, default: str) -> Path:
@@ -81,6 +122,8 @@ def read_file(path: Path) -> dict[str, Any]:
             raise ConfigError(f"{path}: unknown setting {key!r}; there are {', '.join(KEYS)}")
         if type(value) is not KEYS[key]:
             raise ConfigError(f"{path}: {key} must be of type {KEYS[key].__name__}")
+        if isinstance(value, str) and has_password(value) and path.stat().st_mode & 0o077:
+            raise ConfigError(f"{path} has a password in it and others may read it: chmod 600 {path}")
     return found
 
 

@@ -11,6 +11,10 @@
     ├── CatalogUnavailable ... the catalog could not be asked; says nothing about files
     ├── StoreError
     │   ├── StoreUnavailable . the store could not be asked; says nothing about objects
+    │   │   ├── StoreRefused . it answered that it will not: trying again does not help until somebody sets that right
+    │   │   │   ├── NoSuchBucket · WrongRegion · ClockSkew
+    │   │   │   └── BadStoreCredentials · StoreTokenExpired · StoreAccessDenied
+    │   │   └── StoreThrottled it asks to be asked less often
     │   ├── NoSuchObject · NoSuchUpload · PreconditionFailed · RangeNotSatisfiable
     │   ├── KeyRefused ....... the store cannot carry this key
     │   └── StoreFull
@@ -137,6 +141,38 @@ class StoreError(KumofsError):
 
 class StoreUnavailable(StoreError):
     """The store does not answer."""
+
+
+class StoreRefused(StoreUnavailable):
+    """The store answers, and refuses: trying again does not help until somebody sets that right."""
+
+
+class NoSuchBucket(StoreRefused):
+    """There is no bucket of that name."""
+
+
+class WrongRegion(StoreRefused):
+    """The bucket lies in another region than the one that was asked."""
+
+
+class BadStoreCredentials(StoreRefused):
+    """No credentials were found, or the store does not know them."""
+
+
+class StoreTokenExpired(StoreRefused):
+    """The credentials were good once and have expired."""
+
+
+class StoreAccessDenied(StoreRefused):
+    """The credentials are good, and may not do this."""
+
+
+class ClockSkew(StoreRefused):
+    """This machine's clock and the store's are too far apart for a signature to be accepted."""
+
+
+class StoreThrottled(StoreUnavailable):
+    """The store asks to be asked less often, and still did at the deadline."""
 
 
 class NoSuchObject(StoreError):

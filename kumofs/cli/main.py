@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from kumofs import __version__
 from kumofs.cli import account, files, mounting, upkeep
 from kumofs.cli.exit_status import status_of
+from kumofs.config import variable
 from kumofs.daemon.launch import Refused
 from kumofs.errors import KumofsError
 
@@ -35,8 +37,18 @@ def fail(message: str, status: int) -> None:
 
 @click.group(cls=Kumofs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kumofs")
-def main() -> None:
-    """Your files, kept as plain objects, mounted as a drive."""
+@click.option("--catalog", help="sqlite:///path or mongodb://host/database")
+@click.option("--store", help="file:///path or s3://bucket/prefix")
+@click.option("--endpoint", help="URL of an S3-compatible server, where it is not AWS.")
+@click.option("--region", help="Region of the bucket.")
+@click.option("--profile", help="Profile of the AWS configuration that has the credentials.")
+@click.option("--storage-class", help="Storage class of new objects.")
+def main(**flags: str | None) -> None:
+    """Your files, kept as plain objects, mounted as a drive.
+
+    The flags above override config.toml and KUMOFS_CATALOG, KUMOFS_STORE, … for this command.
+    """
+    os.environ.update({variable(key): value for key, value in flags.items() if value is not None})  # the daemon inherits it
 
 
 for command in (*account.COMMANDS, *mounting.COMMANDS, *files.COMMANDS, *upkeep.COMMANDS):

@@ -14,7 +14,7 @@ from kumofs.store import open_store
 def gc(older_than: int) -> None:
     """Finish what ended halfway and remove what nothing refers to; says what it found."""
     with signed_in() as (settings, engine, user):
-        store = open_store(settings.store)
+        store = open_store(settings.store, settings.s3)
         found = collect(engine, store, user.home, older_than)
         store.close()
     click.echo(f"claims of names that were never finished: {found.claims}")

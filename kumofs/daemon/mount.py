@@ -63,7 +63,7 @@ def run(settings: Settings, mount_point: Path, options: Options, ready: Callable
     engine = open_engine(settings.catalog)
     try:
         user = check_session(engine, token)
-        store = open_store(settings.store)
+        store = open_store(settings.store, settings.s3)
         area = StagingArea.open(settings.state_dir, user.home)
         with announced(settings, mount_point) as place:
             trio.run(Mount(engine, store, area, user, token, mount_point, options, place, ready).run)

@@ -6,15 +6,17 @@ import os
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from kumofs.config import S3Settings
 from kumofs.errors import ConfigError
 from kumofs.store.directory import DirectoryStore
 from kumofs.store.protocol import Store
 
-FORMS = "file:///absolute/path"
+FORMS = "file:///absolute/path or s3://bucket/prefix"
 """The urls that are possible, for messages."""
+NO_S3 = S3Settings()
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, s3: S3Settings = NO_S3) -> Store:
     """The store of a url. ConfigError: the url is not one of those possible; StoreUnavailable: it cannot be used now."""
     try:
         parts = urlsplit(url)
