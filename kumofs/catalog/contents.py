@@ -7,7 +7,7 @@ the store's together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kumofs.catalog.claims import STAMP, new_token
@@ -87,6 +87,11 @@ def scan_objects(engine: Engine, after: str, before: str, limit: int = 1000) -> 
 def scan_inodes(engine: Engine, after: int | None, limit: int = 1000) -> list[Inode]:
     """Inodes in number order behind `after`, of every home, tombstones included."""
     return [inode_of(doc) for doc in engine.scan(INODES, after, None, limit)]
+
+
+def read_inodes(engine: Engine, inos: Iterable[int]) -> dict[int, Inode]:
+    """Those of the inodes that there are, by number, in one round trip."""
+    return {doc["_id"]: inode_of(doc) for doc in engine.get_many(INODES, inos).values()}
 
 
 def delete_inode(engine: Engine, inode: Inode) -> bool:

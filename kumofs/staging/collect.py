@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from kumofs.catalog.claims import read_inode, resolve
-from kumofs.catalog.contents import delete_inode, read_object, scan_inodes, scan_objects
+from kumofs.catalog.contents import delete_inode, read_inodes, read_object, scan_inodes, scan_objects
 from kumofs.catalog.directories import scan_entries
 from kumofs.catalog.port import Engine
 from kumofs.errors import NoSuchObject, PreconditionFailed
-from kumofs.model import Inode, Kind, ObjectState
+from kumofs.model import Inode, Kind, ObjectRecord, ObjectState
 from kumofs.staging.commit import roll_forward
-from kumofs.staging.keys import INO, free_key
+from kumofs.staging.keys import INO, freed
 from kumofs.staging.reclaim import reclaim
 from kumofs.store.protocol import ObjectInfo, Store
 
@@ -42,12 +42,13 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass: what it works on, how old things have to be, and what to do between two pages."""
+    """One pass: what it works on, what it leaves alone for being young, and what to do between two pages."""
 
     engine: Engine
     store: Store
     home: str
-    young_s: float = YOUNG_S
+    horizon_us: int
+    """What changed after that instant of the engine's clock is young."""
     breathe: Callable[[], None] = lambda: None
 
 
@@ -55,19 +56,17 @@ def collect(
     engine: Engine, store: Store, home: str, young_s: float = YOUNG_S, breathe: Callable[[], None] = lambda: None
 ) -> Findings:
     """One whole pass over a home. Raises what catalog and store raise when they cannot be asked."""
-    run = Pass(engine, store, home, young_s, breathe)
+    run = Pass(engine, store, home, engine.now_us() - int(young_s * 1e6), breathe)
     findings = Findings()
     collect_inodes(run, findings)
-    collect_objects(run, findings)
-    collect_store(run, findings)
+    collect_keys(run, findings)
     return findings
 
 
 def collect_inodes(run: Pass, findings: Findings) -> None:
     """Orphans are reclaimed, tombstones removed, and in every directory the dead claims taken away."""
-    horizon_us = run.engine.now_us() - int(run.young_s * 1e6)
     for inode in all_inodes(run):
-        old = inode.changed_us <= horizon_us
+        old = inode.changed_us <= run.horizon_us
         if inode.kind is Kind.DEAD:
             if old and delete_inode(run.engine, inode):
                 findings.tombstones += 1
@@ -93,8 +92,9 @@ def collect_entries(run: Pass, directory: Inode, findings: Findings) -> None:
     """Finish or undo every half-done change of a name in a directory."""
     after = ""
     while entries := scan_entries(run.engine, directory.ino, after, PAGE):
+        inodes = read_inodes(run.engine, {entry.inos[0] for entry in entries})
         for entry in entries:
-            inode = read_inode(run.engine, entry.inos[0])
+            inode = inodes.get(entry.inos[0])
             if len(entry.inos) > 1 or inode is None or entry.id not in inode.names:
                 resolve(run.engine, entry.id)
                 findings.claims += 1
@@ -102,25 +102,57 @@ def collect_entries(run: Pass, directory: Inode, findings: Findings) -> None:
         run.breathe()
 
 
-def collect_objects(run: Pass, findings: Findings) -> None:
-    """Keys that their inode does not use are freed; used ones whose bytes are gone are told."""
-    horizon_us = run.engine.now_us() - int(run.young_s * 1e6)
+def collect_keys(run: Pass, findings: Findings) -> None:
+    """What the catalog says of each key beside what the store has: only where the two differ is anything asked for."""
+    for recorded, info in beside(all_records(run), run.store.list(f"{run.home}/")):
+        if recorded is not None:
+            collect_recorded(run, *recorded, info, findings)
+        elif info is not None and read_object(run.engine, info.key) is None:
+            collect_unclaimed(run, info, findings)
+
+
+Recorded = tuple[ObjectRecord, Inode | None]
+
+
+def all_records(run: Pass) -> Iterator[Recorded]:
+    """Every claimed key of the home in order, with its inode, page by page."""
     after = f"{run.home}/"
     while page := scan_objects(run.engine, after, f"{run.home}0", PAGE):
-        for record in page:
-            inode = read_inode(run.engine, record.ino)
-            used = inode is not None and inode.content is not None and inode.content.key == record.key
-            if used and inode is not None:
-                check_bytes(run, inode, findings)
-            elif record.since_us <= horizon_us or record.state is ObjectState.DOOMED:
-                findings.keys += free_key(run.engine, run.store, record)
+        inodes = read_inodes(run.engine, {record.ino for record in page})
+        yield from ((record, inodes.get(record.ino)) for record in page)
         after = page[-1].key
         run.breathe()
 
 
-def check_bytes(run: Pass, inode: Inode, findings: Findings) -> None:
-    """Whether the bytes are there; a store that is ahead of the catalog is rolled forward."""
-    assert inode.content is not None
+def beside(records: Iterator[Recorded], infos: Iterator[ObjectInfo]) -> Iterator[tuple[Recorded | None, ObjectInfo | None]]:
+    """Two sequences in key order, side by side; None where one of them has no such key."""
+    recorded, info = next(records, None), next(infos, None)
+    while recorded is not None or info is not None:
+        if info is None or (recorded is not None and recorded[0].key < info.key):
+            yield recorded, None
+            recorded = next(records, None)
+        elif recorded is None or info.key < recorded[0].key:
+            yield None, info
+            info = next(infos, None)
+        else:
+            yield recorded, info
+            recorded, info = next(records, None), next(infos, None)
+
+
+def collect_recorded(run: Pass, record: ObjectRecord, inode: Inode | None, info: ObjectInfo | None, findings: Findings) -> None:
+    """A key that its inode does not use is freed; of a used one the bytes are looked for, where they seem to be others."""
+    if inode is not None and inode.content is not None and inode.content.key == record.key:
+        if info is None or info.etag != inode.content.etag:
+            check_bytes(run, inode, findings)
+    elif record.state is ObjectState.DOOMED or record.since_us <= run.horizon_us:
+        findings.keys += freed(run.engine, run.store, record)
+
+
+def check_bytes(run: Pass, seen: Inode, findings: Findings) -> None:
+    """Whether the bytes are there; a store that is ahead of the catalog is rolled forward. `seen` may be old by now."""
+    inode = read_inode(run.engine, seen.ino)
+    if inode is None or inode.content is None:
+        return
     try:
         there = run.store.head(inode.content.key)
     except NoSuchObject:
@@ -132,13 +164,6 @@ def check_bytes(run: Pass, inode: Inode, findings: Findings) -> None:
         now = roll_forward(run.engine, run.store, inode.ino)
         if now is not None and now.content is not None and now.content.etag == there.etag:
             findings.rolled_forward += 1
-
-
-def collect_store(run: Pass, findings: Findings) -> None:
-    """Objects that nobody claims: ours are late PUTs of the dead and go; others' are told."""
-    for info in run.store.list(f"{run.home}/"):
-        if read_object(run.engine, info.key) is None:
-            collect_unclaimed(run, info, findings)
 
 
 def collect_unclaimed(run: Pass, info: ObjectInfo, findings: Findings) -> None:

@@ -19,7 +19,7 @@ from kumofs.catalog.port import Engine
 from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed
 from kumofs.model import Content, Inode, ObjectRecord, ObjectState, name_of
 from kumofs.staging.filling import fill_gaps
-from kumofs.staging.keys import DATA, INO, claim_key
+from kumofs.staging.keys import DATA, INO, claim_key, free_key, remove_bytes
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import ObjectInfo, Store
 
@@ -67,29 +67,66 @@ def data_of(content: Content | None) -> str | None:
 
 def put_and_commit(engine: Engine, store: Store, staged: StagedFile, inode: Inode, refused: set[str]) -> Inode | None:
     """One attempt; None: begin again from what is there now. `refused` collects keys that the store would not take."""
-    claimed: ObjectRecord | None = None
     if inode.content is not None:
-        key = inode.content.key
-    else:
-        claimed = claim_key(engine, store, inode, refused)
-        key = claimed.key
-        # claiming may have freed an earlier claim of ours, and that fences: what was read before cannot commit any more
-        now = read_inode(engine, inode.ino)
-        if now is None or now.content is not None:
-            delete_object(engine, claimed)
-            return None
-        inode = now
-    try:
-        info = put(store, staged, inode, key)
-    except (PreconditionFailed, KeyRefused):
-        if claimed is not None:
-            refused.add(key)
+        return replace_bytes(engine, store, staged, inode, inode.content)
+    claimed = claim_key(engine, store, inode, refused)
+    if claimed is None:
         return None
-    content = Content(info.key, info.etag, info.version, staged.size, staged.data)
-    done = commit_content(engine, inode, content, new_times(inode, staged))
-    if done is not None and claimed is not None:
+    info = put_new(engine, store, staged, inode, claimed)
+    if info is None:
+        refused.add(claimed.key)
+        delete_object(engine, claimed)
+        return None
+    done = commit_content(engine, inode, content_from(info, staged), new_times(inode, staged))
+    if done is None:
+        free_key(engine, store, claimed)  # put, and not the file's: withdrawn at once, or the key would stay taken
+    else:
         mark_object(engine, claimed, ObjectState.LIVE)
     return done
+
+
+def replace_bytes(engine: Engine, store: Store, staged: StagedFile, inode: Inode, old: Content) -> Inode | None:
+    """Write over the committed object, where it still is that one, and commit."""
+    try:
+        info = put(store, staged, inode, old.key, if_match=old.etag)
+    except PreconditionFailed:
+        return None
+    return commit_content(engine, inode, content_from(info, staged), new_times(inode, staged))
+
+
+def put_new(engine: Engine, store: Store, staged: StagedFile, inode: Inode, claimed: ObjectRecord) -> ObjectInfo | None:
+    """Write under a key that was just claimed. None: something else lies there, or the store cannot carry the key."""
+    try:
+        return put(store, staged, inode, claimed.key)
+    except KeyRefused:
+        return None
+    except PreconditionFailed:
+        there = own_object(store, claimed.key, inode.ino)
+        if there is None:
+            return None
+    if there.metadata.get(DATA) == staged.data:
+        return there  # our own put, whose answer came too late
+    if not store.capabilities.conditional_delete:
+        return None  # our DELETE could hit what another mount of this home writes here meanwhile
+    remove_bytes(engine, store, claimed)  # a late put of ours: other bytes, never committed
+    try:
+        return put(store, staged, inode, claimed.key)
+    except PreconditionFailed:
+        return None
+
+
+def own_object(store: Store, key: str, ino: int) -> ObjectInfo | None:
+    """The object under a key, if it was written for that inode."""
+    try:
+        there = store.head(key)
+    except (NoSuchObject, KeyRefused):
+        return None
+    return there if there.metadata.get(INO) == str(ino) else None
+
+
+def content_from(info: ObjectInfo, staged: StagedFile) -> Content:
+    """What the catalog records of a put."""
+    return Content(info.key, info.etag, info.version, staged.size, staged.data)
 
 
 def new_times(inode: Inode, staged: StagedFile) -> dict[str, Any]:
@@ -97,14 +134,14 @@ def new_times(inode: Inode, staged: StagedFile) -> dict[str, Any]:
     return {"mtime_ns": staged.mtime_ns, "ctime_ns": max(inode.ctime_ns, staged.changed_ns)}
 
 
-def put(store: Store, staged: StagedFile, inode: Inode, key: str) -> ObjectInfo:
+def put(store: Store, staged: StagedFile, inode: Inode, key: str, if_match: str | None = None) -> ObjectInfo:
     """Write the staged file under its key: over what it replaces, or where nothing is."""
     staged.share()
     return store.put_file(
         key,
         staged.path,
-        if_match=inode.content.etag if inode.content is not None else None,
-        if_none_match=inode.content is None,
+        if_match=if_match,
+        if_none_match=if_match is None,
         content_type=content_type(inode),
         metadata=metadata(inode, staged.data, staged.mtime_ns),
         share=True,

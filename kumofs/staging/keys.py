@@ -8,6 +8,7 @@ the wanted key taken, or in conflict with another, puts a suffix on the componen
 from __future__ import annotations
 
 from collections.abc import Collection
+from enum import Enum
 from hashlib import sha256
 
 from kumofs.catalog.claims import read_inode
@@ -23,7 +24,7 @@ from kumofs.catalog.contents import (
 )
 from kumofs.catalog.paths import path_of
 from kumofs.catalog.port import Engine
-from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed, StoreError
+from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed, StoreError, StoreUnavailable
 from kumofs.model import NAME_MAX_BYTES, Inode, ObjectRecord, ObjectState
 from kumofs.store.escape import escape_component
 from kumofs.store.protocol import Store
@@ -32,6 +33,10 @@ KEY_MAX_BYTES = 1024
 SHORT = ".kumo-long"
 """Folder of a home for files whose path makes no key: too long, or a component too long once escaped."""
 ATTEMPTS_MAX = 64
+DELETE_WITHIN_S = 60.0
+"""Where the store deletes without a condition, no DELETE is sent later than this after the key was doomed."""
+FREE_BOUND_S = 120.0
+"""When such a DELETE, which ends after 30 s, cannot be on its way any more."""
 INO = "kumo-ino"
 DATA = "kumo-data"
 
@@ -62,37 +67,67 @@ def suffixed(key: str, component: int, ino: int, attempt: int) -> str:
     return "/".join(parts)
 
 
-def claim_key(engine: Engine, store: Store, inode: Inode, refused: Collection[str] = ()) -> ObjectRecord:
+def claim_key(engine: Engine, store: Store, inode: Inode, refused: Collection[str] = ()) -> ObjectRecord | None:
     """Claim the wanted key, or the nearest that nobody has, but none that the store refused before.
 
-    The caller may then put under `if_none_match`.
+    The caller may then put under `if_none_match`, and commit by the inode as it was read *before* the claim: whoever frees
+    the claim fences that. None: an earlier claim of the inode's own was freed, and the inode fenced by it; begin again.
     """
     wanted = key = wanted_key(engine, inode)
     last = wanted.count("/")
     for attempt in range(1, ATTEMPTS_MAX):
         clash: int | None = last
-        record = try_claim(engine, store, key, inode.ino) if key not in refused else None
-        if record is not None:
-            clash = clashing_component(engine, key)
-            if clash is None and is_vacant(store, key):
-                return record
-            delete_object(engine, record)
+        if key not in refused:
+            record = try_claim(engine, store, key, inode.ino)
+            if record is OWN_FREED:
+                return None
+            if isinstance(record, ObjectRecord):
+                clash = clashing_component(engine, key)
+                if clash is None:
+                    return record
+                delete_object(engine, record)
         key = suffixed(wanted, last if clash is None else clash, inode.ino, attempt)
     raise StoreError(f"no free key was found for {wanted!r}")
 
 
-def try_claim(engine: Engine, store: Store, key: str, ino: int) -> ObjectRecord | None:
-    """Claim one key; a doomed one, or one of our own from before a crash, is freed first. None: it is in use."""
+class Claim(Enum):
+    """How a claim ended that did not end in a record."""
+
+    TAKEN = "taken"
+    OWN_FREED = "own freed"
+
+
+OWN_FREED = Claim.OWN_FREED
+
+
+def try_claim(engine: Engine, store: Store, key: str, ino: int) -> ObjectRecord | Claim:
+    """Claim one key; a doomed one, or one of our own from before a crash, is freed first."""
     record = insert_claim(engine, key, ino)
     if record is not None:
         return record
     held = read_object(engine, key)
-    if held is None:
-        return insert_claim(engine, key, ino)
-    ours = held.ino == ino and held.state is ObjectState.CLAIMED
-    if (held.state is ObjectState.DOOMED or ours) and free_key(engine, store, held):
-        return insert_claim(engine, key, ino)
-    return None
+    if held is not None and held.ino == ino and held.state is not ObjectState.LIVE:
+        # another mount may be writing under this claim: freeing it fences the inode, so neither of us can commit as read
+        return OWN_FREED if freed(engine, store, held) else Claim.TAKEN
+    if held is not None and not (held.state is ObjectState.DOOMED and freed(engine, store, held)):
+        return Claim.TAKEN
+    return insert_claim(engine, key, ino) or Claim.TAKEN
+
+
+def freed(engine: Engine, store: Store, held: ObjectRecord) -> bool:
+    """Help to free a key, where that is safe now."""
+    return may_free(engine, store, held) and free_key(engine, store, held)
+
+
+def may_free(engine: Engine, store: Store, held: ObjectRecord) -> bool:
+    """Whether a doomed key may be taken from whoever is freeing it.
+
+    A store that deletes under a condition makes a slow DELETE harmless. With one that does not, it could hit what was
+    written under the key since: such a key stays taken until no DELETE of its owner can be on its way any more.
+    """
+    if store.capabilities.conditional_delete or held.state is not ObjectState.DOOMED:
+        return True
+    return engine.now_us() - held.since_us > int(FREE_BOUND_S * 1e6)
 
 
 def clashing_component(engine: Engine, key: str) -> int | None:
@@ -101,17 +136,6 @@ def clashing_component(engine: Engine, key: str) -> int | None:
     if ancestors:
         return ancestors[0].count("/")
     return key.count("/") if has_descendant(engine, key) else None
-
-
-def is_vacant(store: Store, key: str) -> bool:
-    """Whether nothing lies under a key that is claimed by us: an object there is somebody else's doing, and stays."""
-    try:
-        store.head(key)
-    except NoSuchObject:
-        return True
-    except KeyRefused:
-        return False
-    return False
 
 
 def free_key(engine: Engine, store: Store, held: ObjectRecord) -> bool:
@@ -129,13 +153,16 @@ def free_key(engine: Engine, store: Store, held: ObjectRecord) -> bool:
             return False
         if inode is None or fence_content(engine, inode):
             break
-    remove_bytes(store, doomed)
+    remove_bytes(engine, store, doomed)
     delete_object(engine, doomed)
     return True
 
 
-def remove_bytes(store: Store, doomed: ObjectRecord) -> None:
-    """Delete the inode's object under a doomed key, conditional on what was seen; anybody else's object stays."""
+def remove_bytes(engine: Engine, store: Store, doomed: ObjectRecord) -> None:
+    """Delete the inode's object under a doomed key, conditional on what was seen; anybody else's object stays.
+
+    StoreUnavailable where it took so long that somebody else may be at it by now (see `may_free`): the next one goes on.
+    """
     while True:
         try:
             there = store.head(doomed.key)
@@ -143,6 +170,8 @@ def remove_bytes(store: Store, doomed: ObjectRecord) -> None:
             return
         if there.metadata.get(INO) != str(doomed.ino):
             return
+        if not store.capabilities.conditional_delete and engine.now_us() - doomed.since_us > int(DELETE_WITHIN_S * 1e6):
+            raise StoreUnavailable(f"{doomed.key!r} could not be freed in time: it is freed later")
         try:
             store.delete(doomed.key, if_match=there.etag)
         except PreconditionFailed:
@@ -154,4 +183,4 @@ def free_all(engine: Engine, store: Store, ino: int, but: str | None = None) -> 
     """Free every key that an inode has claimed and does not use, except one."""
     for record in objects_of(engine, ino):
         if record.key != but:
-            free_key(engine, store, record)
+            freed(engine, store, record)

@@ -23,8 +23,12 @@ def strip(engine: Engine, store: Store, ino: int) -> Inode | None:
 
 
 def reclaim(engine: Engine, store: Store, ino: int) -> None:
-    """Free everything of an orphan; an inode that has names, or is not there, is left alone."""
-    while strip(engine, store, ino) is not None:
-        now = read_inode(engine, ino)
-        if now is not None and now.content is None and not objects_of(engine, ino) and delete_inode(engine, now):
-            return
+    """Free everything of an orphan; an inode that has names, or is not there, is left alone.
+
+    A key that somebody else is freeing just now, or a change meanwhile, leaves the document to the next pass.
+    """
+    if strip(engine, store, ino) is None:
+        return
+    now = read_inode(engine, ino)
+    if now is not None and now.content is None and not objects_of(engine, ino):
+        delete_inode(engine, now)

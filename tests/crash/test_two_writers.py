@@ -1,0 +1,214 @@
+"""Two mounts at one file: every way in which two of commit, reclaim and gc can cross, on the real code.
+
+Each call of the catalog or the store is one step. One of the two is stopped before each of its steps, the other runs to
+its end, and the first goes on; then they take turns of one, two and three steps.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import greenlet
+import pytest
+
+from kumofs.catalog.claims import read_inode
+from kumofs.catalog.create import create, make_root
+from kumofs.catalog.numbers import Numbers
+from kumofs.catalog.sqlite import SqliteEngine
+from kumofs.catalog.unlink import unlink
+from kumofs.model import Inode, Kind
+from kumofs.staging import keys
+from kumofs.staging.area import StagingArea
+from kumofs.staging.collect import collect
+from kumofs.staging.commit import Outcome, commit, roll_forward
+from kumofs.staging.reclaim import reclaim
+from kumofs.staging.staged import StagedFile
+from kumofs.store.directory import DirectoryStore
+
+QUIET = ("now_us", "capabilities", "quick")
+
+
+class Stepping:
+    """Passes calls on, after letting somebody else go first."""
+
+    def __init__(self, inner: Any, pause: Callable[[], object]) -> None:
+        self._inner = inner
+        self._pause = pause
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name in QUIET or not callable(found):
+            return found
+
+        def stepped(*args: Any, **kwargs: Any) -> Any:
+            self._pause()
+            return found(*args, **kwargs)
+
+        return stepped
+
+
+class Mount:
+    """One mount's part in it: its staged bytes, and what it is doing."""
+
+    def __init__(self, bench: Bench, verb: str, body: bytes) -> None:
+        self.bench, self.verb, self.body = bench, verb, body
+        self.staged = bench.stage(body) if verb == "write" else None
+        self.result: Any = None
+        self.thread = greenlet.greenlet(self._work)
+
+    def _work(self) -> None:
+        engine, store = (Stepping(part, lambda: self.thread.parent.switch()) for part in (self.bench.engine, self.bench.store))
+        if self.verb == "write":
+            self.result = commit(engine, store, self.staged).outcome
+        elif self.verb == "unlink":
+            unlink(engine, self.bench.root, "f", 2)
+            reclaim(engine, store, self.bench.ino)
+        else:
+            collect(engine, store, "h", young_s=0)
+
+    def step(self, count: int = 1) -> bool:
+        """Take steps; whether there are any left."""
+        for _ in range(count):
+            if self.thread.dead:
+                return False
+            self.thread.parent = greenlet.getcurrent()
+            self.thread.switch()
+        return not self.thread.dead
+
+    def finish(self) -> None:
+        self.step(3000)
+        assert self.thread.dead, f"{self.verb} does not end"
+
+
+class Bench:
+    """A catalog and a store with one file `f`, new or with bytes; a folder of staging slots."""
+
+    def __init__(self, engine: Any, store: Any, base: Path, begun: bytes | None) -> None:
+        self.engine, self.store, self.base = engine, store, base
+        for collection in ("inodes", "entries", "objects", "leases"):
+            for doc in engine.scan(collection):
+                engine.delete(collection, doc["_id"])
+        for info in list(store.list("h/")):
+            store.delete(info.key)
+        self.root = make_root(engine, "h", "o", 0, 0)
+        draft = Inode(0, "h", Kind.FILE, (), 0o644, 0, 0, 1, 1, 1, 1, "o")
+        self.ino = create(engine, Numbers(engine), self.root, "f", draft).ino
+        self.begun = begun
+        if begun is not None:
+            assert commit(engine, store, self.stage(begun)).outcome is Outcome.COMMITTED
+
+    def stage(self, body: bytes) -> StagedFile:
+        inode = read_inode(self.engine, self.ino)
+        staged = StagedFile(StagingArea.open(self.base, "h"), self.ino, inode.content)
+        staged.truncate(0)
+        staged.write(0, body)
+        return staged
+
+    def check(self, *mounts: Mount) -> None:
+        """What was acknowledged can be read; after a collection nothing is over."""
+        for mount in mounts:
+            if mount.verb == "write":
+                assert mount.result in (Outcome.COMMITTED, Outcome.CONFLICT, Outcome.UNLINKED)
+        for _ in range(3):
+            found = collect(self.engine, self.store, "h", young_s=0)
+            assert not found.damaged and not found.foreign
+        inode = read_inode(self.engine, self.ino)
+        stored = {info.key: self.store.get(info.key) for info in self.store.list("h/")}
+        if inode is None or not inode.names:
+            assert any(mount.verb == "unlink" for mount in mounts)
+            assert not stored and not self.engine.scan("objects")
+            return
+        acknowledged = [mount.body for mount in mounts if mount.result is Outcome.COMMITTED]
+        roll_forward(self.engine, self.store, self.ino)
+        expected = acknowledged or ([self.begun] if self.begun is not None else [])
+        assert (inode.content is not None) == bool(expected)
+        if inode.content is not None:
+            assert list(stored) == [inode.content.key]
+            assert stored[inode.content.key] in expected
+            assert [doc["_id"] for doc in self.engine.scan("objects")] == [inode.content.key]
+        writers = [mount for mount in mounts if mount.verb == "write"]
+        if len(writers) == 2 and self.begun is not None:
+            assert len(acknowledged) == 1, "one of two writers from the same bytes keeps the name, the other a copy"
+
+
+def schedules(limit: int) -> Iterator[Callable[[Mount, Mount], object]]:
+    """Ways to let two mounts cross."""
+
+    def interrupted(first: Mount, second: Mount, at: int) -> None:
+        first.step(at)
+        second.finish()
+        first.finish()
+
+    def turns(first: Mount, second: Mount, size: int) -> None:
+        while first.step(size) | second.step(size):
+            pass
+
+    for at in range(limit):
+        yield lambda first, second, at=at: interrupted(first, second, at)
+        yield lambda first, second, at=at: interrupted(second, first, at)
+    for size in (1, 2, 3, 5):
+        yield lambda first, second, size=size: turns(first, second, size)
+        yield lambda first, second, size=size: turns(second, first, size)
+
+
+PAIRS = [pair for pair in itertools.combinations_with_replacement(("write", "unlink", "gc"), 2) if pair != ("unlink", "unlink")]
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[tuple[Any, Any]]:
+    engine, store = SqliteEngine(tmp_path / "c.db"), DirectoryStore(tmp_path / "store")
+    yield engine, store
+    engine.close()
+
+
+class WithoutConditionalDelete:
+    """A store that forgets the condition of a DELETE, as some servers do."""
+
+    def __init__(self, inner: Any) -> None:
+        from dataclasses import replace
+
+        self._inner = inner
+        self.capabilities = replace(inner.capabilities, conditional_delete=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        self._inner.delete(key)
+
+
+def cross(bench: Bench, pair: tuple[str, str], run: Callable[[Mount, Mount], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let two mounts cross, and check once so long a time has passed that nothing is on its way any more."""
+    mounts = [Mount(bench, verb, f"bytes {place}".encode()) for place, verb in enumerate(pair)]
+    run(*mounts)
+    with monkeypatch.context() as later:
+        later.setattr(keys, "FREE_BOUND_S", -1.0)
+        bench.check(*mounts)
+
+
+@pytest.mark.parametrize("begun", [None, b"begun"], ids=["new", "rewrite"])
+@pytest.mark.parametrize("pair", PAIRS, ids=" beside ".join)
+@pytest.mark.parametrize("conditional", [True, False], ids=["conditional delete", "plain delete"])
+def test_whatever_crosses_nothing_acknowledged_is_lost(embedded, tmp_path, monkeypatch, begun, pair, conditional) -> None:
+    engine, store = embedded
+    store = store if conditional else WithoutConditionalDelete(store)
+    for number, run in enumerate(schedules(30)):
+        cross(Bench(engine, store, tmp_path / str(number), begun), pair, run, monkeypatch)
+
+
+@pytest.mark.parametrize("pair", [("write", "gc"), ("write", "unlink"), ("write", "write")], ids=" beside ".join)
+def test_a_delete_that_comes_late_hits_nothing_new(embedded, tmp_path, monkeypatch, pair) -> None:
+    engine, store = embedded
+
+    def run(first: Mount, second: Mount) -> None:
+        first.step(before)
+        second.step(between)
+        first.finish()
+        second.finish()
+
+    for before, between in itertools.product(range(4, 16), range(1, 26)):
+        place = tmp_path / f"{before}-{between}"
+        cross(Bench(engine, WithoutConditionalDelete(store), place, None), pair, run, monkeypatch)
