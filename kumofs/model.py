@@ -51,6 +51,7 @@ class Inode:
     """One file, directory, link or device. `names` are entry ids; times are nanoseconds since the epoch.
 
     `nrev` is the revision of `names`, `rev` that of `content`; both only grow.
+    `moved_us` is when its path, or that of what lies in it, last changed without its keys; 0: they are where they belong.
     `xattrs` are the kept `user.*` attributes by full name; kumofs's own are computed, not kept.
     """
 
@@ -75,6 +76,7 @@ class Inode:
     content: Content | None = None
     rev: int = 0
     changed_us: int = 0
+    moved_us: int = 0
 
     @property
     def size(self) -> int:

@@ -26,6 +26,10 @@ STAMP = ("changed_us",)
 """What every commit to an inode stamps, so that the feed shows it to other mounts."""
 
 
+MOVED = (*STAMP, "moved_us")
+"""What a commit stamps that gives an inode another path: its keys are to follow (`staging/settle`)."""
+
+
 class Resolved(NamedTuple):
     """What a name stands for: its entry and its inode, both None where there is no such name."""
 
@@ -142,6 +146,11 @@ def without(inode: Inode, name: str) -> dict[str, Any]:
     return {"set": {"names": names}, "unset": ()} if names else {"set": {}, "unset": ("names",)}
 
 
+def losing_stamp(inode: Inode, name: str) -> tuple[str, ...]:
+    """What the loss of a name stamps: the key follows the first name, and another one may be first now."""
+    return MOVED if len(inode.names) > 1 and inode.names[0] == name else STAMP
+
+
 def drop_name(engine: Engine, ino: int, name: str) -> None:
     """Take one name from an overwritten inode; with its last name it is an orphan."""
     while True:
@@ -150,5 +159,6 @@ def drop_name(engine: Engine, ino: int, name: str) -> None:
             return
         change = without(inode, name)
         unset = (*change["unset"], "removing")
-        if engine.update(INODES, ino, {"nrev": inode.nrev}, change["set"], unset, {"nrev": 1}, STAMP) is not None:
+        stamp = losing_stamp(inode, name)
+        if engine.update(INODES, ino, {"nrev": inode.nrev}, change["set"], unset, {"nrev": 1}, stamp) is not None:
             return

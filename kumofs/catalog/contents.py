@@ -10,27 +10,51 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kumofs.catalog.claims import STAMP, new_token
+from kumofs.catalog.claims import MOVED, STAMP, new_token
 from kumofs.catalog.documents import content_field, inode_of, object_of
-from kumofs.catalog.port import Engine
+from kumofs.catalog.port import PRESENT, Engine
 from kumofs.catalog.schema import INODES, OBJECTS
 from kumofs.errors import Duplicate
 from kumofs.model import Content, Inode, ObjectRecord, ObjectState
 
 
 def commit_content(
-    engine: Engine, inode: Inode, content: Content | None, attributes: Mapping[str, Any] | None = None
+    engine: Engine,
+    inode: Inode,
+    content: Content | None,
+    attributes: Mapping[str, Any] | None = None,
+    *,
+    astray: bool = False,
 ) -> Inode | None:
-    """Swing a file's content where `rev` is still what was read; None: it is not. `attributes` change with it."""
+    """Swing a file's content where `rev` is still what was read; None: it is not. `attributes` change with it.
+
+    `astray`: the key is not the wanted one, which was taken; it is to follow later.
+    """
     change = {**(attributes or {}), **({"content": content_field(content)} if content is not None else {})}
     unset = () if content is not None else ("content",)
-    doc = engine.update(INODES, inode.ino, {"rev": inode.rev}, change, unset, {"rev": 1}, STAMP)
+    stamp = MOVED if astray else STAMP
+    doc = engine.update(INODES, inode.ino, {"rev": inode.rev}, change, unset, {"rev": 1}, stamp)
     return None if doc is None else inode_of(doc)
 
 
 def fence_content(engine: Engine, inode: Inode) -> bool:
     """Make every commit of content that was begun before now fail; False: the inode changed, look again."""
     return engine.update(INODES, inode.ino, {"rev": inode.rev}, inc={"rev": 1}) is not None
+
+
+def moved_inodes(engine: Engine, home: str, limit: int = 1000) -> list[Inode]:
+    """Inodes of a home whose keys, or those of what lies in them, may not be where they belong; longest waiting first."""
+    return [inode_of(doc) for doc in engine.find(INODES, {"home": home}, ("moved_us", 0), limit)]
+
+
+def note_moved(engine: Engine, ino: int) -> None:
+    """Note that an inode's key is to follow its name, still."""
+    engine.update(INODES, ino, {"names": PRESENT}, stamp=("moved_us",))
+
+
+def note_settled(engine: Engine, inode: Inode) -> bool:
+    """Take the note away, where nothing has moved since it was read."""
+    return engine.update(INODES, inode.ino, {"moved_us": inode.moved_us}, unset=("moved_us",)) is not None
 
 
 def read_object(engine: Engine, key: str) -> ObjectRecord | None:
@@ -67,16 +91,18 @@ def objects_of(engine: Engine, ino: int) -> list[ObjectRecord]:
     return [object_of(doc) for doc in engine.find(OBJECTS, {"ino": ino})]
 
 
-def claimed_ancestors(engine: Engine, key: str) -> list[str]:
-    """Which path-prefixes of a key are claimed themselves."""
+def claimed_ancestors(engine: Engine, key: str) -> list[ObjectRecord]:
+    """Which path-prefixes of a key are claimed themselves, the shortest first."""
     parts = key.split("/")
     prefixes = ["/".join(parts[:n]) for n in range(1, len(parts))]
-    return sorted((str(id) for id in engine.get_many(OBJECTS, prefixes)), key=len)
+    found = [object_of(doc) for doc in engine.get_many(OBJECTS, prefixes).values()]
+    return sorted(found, key=lambda record: len(record.key))
 
 
-def has_descendant(engine: Engine, key: str) -> bool:
-    """Whether a claimed key has this one as its path-prefix."""
-    return bool(engine.scan(OBJECTS, f"{key}/", f"{key}0", 1))  # "0" follows "/"
+def claimed_descendant(engine: Engine, key: str) -> ObjectRecord | None:
+    """A claimed key that has this one as its path-prefix."""
+    found = engine.scan(OBJECTS, f"{key}/", f"{key}0", 1)  # "0" follows "/"
+    return object_of(found[0]) if found else None
 
 
 def scan_objects(engine: Engine, after: str, before: str, limit: int = 1000) -> list[ObjectRecord]:

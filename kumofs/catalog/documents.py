@@ -14,7 +14,7 @@ from kumofs.model import Content, Entry, Inode, Kind, ObjectRecord, ObjectState,
 
 
 def inode_document(inode: Inode) -> Document:
-    """The document of an inode, without `changed_us`, which the engine stamps."""
+    """The document of an inode, without `changed_us` and `moved_us`, which the engine stamps."""
     doc: Document = {
         "_id": inode.ino,
         "home": inode.home,
@@ -70,6 +70,7 @@ def inode_of(doc: Document) -> Inode:
         content=None if content is None else content_of(content),
         rev=doc["rev"],
         changed_us=doc.get("changed_us", 0),
+        moved_us=doc.get("moved_us", 0),
     )
 
 

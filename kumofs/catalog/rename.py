@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kumofs.catalog.claims import STAMP, Resolved, claim, drop_name, new_token, read_inode, release, resolve, swap
+from kumofs.catalog.claims import MOVED, Resolved, claim, drop_name, new_token, read_inode, release, resolve, swap
 from kumofs.catalog.directories import alive, lies_inside, mark_empty, touch, unmark
 from kumofs.catalog.documents import inode_of
 from kumofs.catalog.lease import give_lease_back, take_lease
@@ -150,7 +150,7 @@ def commit(engine: Engine, move: Move) -> Inode | None:
     """Old name for new where the inode still is as it was read. None: it is not."""
     names = [move.target if name == move.source else name for name in move.inode.names]
     change = {"names": names, "ctime_ns": move.now_ns}
-    doc = engine.update(INODES, move.inode.ino, {"nrev": move.inode.nrev}, change, inc={"nrev": 1}, stamp=STAMP)
+    doc = engine.update(INODES, move.inode.ino, {"nrev": move.inode.nrev}, change, inc={"nrev": 1}, stamp=MOVED)
     return None if doc is None else inode_of(doc)
 
 

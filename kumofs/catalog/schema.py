@@ -32,7 +32,7 @@ COLLECTIONS: dict[str, tuple[Index, ...]] = {
     USERS: (Index(("email",), unique=True), Index(("home",), unique=True)),
     SESSIONS: (Index(("user",)),),
     ATTEMPTS: (),
-    INODES: (Index(("home", "changed_us")), Index(("home", "tags"))),
+    INODES: (Index(("home", "changed_us")), Index(("home", "moved_us")), Index(("home", "tags"))),
     ENTRIES: (),
     OBJECTS: (Index(("ino",)),),
     COUNTERS: (),

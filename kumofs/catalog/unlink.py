@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kumofs.catalog.claims import STAMP, Resolved, resolve, without
+from kumofs.catalog.claims import Resolved, losing_stamp, resolve, without
 from kumofs.catalog.directories import touch
 from kumofs.catalog.documents import inode_of
 from kumofs.catalog.port import Delete, Engine, Step
@@ -30,8 +30,9 @@ def commit(engine: Engine, found: Resolved, name_id: str, now_ns: int) -> Inode 
     entry, inode = found
     assert entry is not None and inode is not None
     change = without(inode, name_id)
+    stamp = losing_stamp(inode, name_id)
     doc = engine.update(
-        INODES, inode.ino, {"nrev": inode.nrev}, {**change["set"], "ctime_ns": now_ns}, change["unset"], {"nrev": 1}, STAMP
+        INODES, inode.ino, {"nrev": inode.nrev}, {**change["set"], "ctime_ns": now_ns}, change["unset"], {"nrev": 1}, stamp
     )
     if doc is None:
         return None

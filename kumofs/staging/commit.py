@@ -19,7 +19,7 @@ from kumofs.catalog.port import Engine
 from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed
 from kumofs.model import Content, Inode, ObjectRecord, ObjectState, name_of
 from kumofs.staging.filling import fill_gaps
-from kumofs.staging.keys import DATA, INO, claim_key, free_key, remove_bytes
+from kumofs.staging.keys import DATA, INO, claim_key, free_key, remove_bytes, wanted_key
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import ObjectInfo, Store
 
@@ -77,7 +77,8 @@ def put_and_commit(engine: Engine, store: Store, staged: StagedFile, inode: Inod
         refused.add(claimed.key)
         delete_object(engine, claimed)
         return None
-    done = commit_content(engine, inode, content_from(info, staged), new_times(inode, staged))
+    astray = claimed.key != wanted_key(engine, inode)
+    done = commit_content(engine, inode, content_from(info, staged), new_times(inode, staged), astray=astray)
     if done is None:
         free_key(engine, store, claimed)  # put, and not the file's: withdrawn at once, or the key would stay taken
     else:

@@ -14,9 +14,9 @@ from hashlib import sha256
 from kumofs.catalog.claims import read_inode
 from kumofs.catalog.contents import (
     claimed_ancestors,
+    claimed_descendant,
     delete_object,
     fence_content,
-    has_descendant,
     insert_claim,
     mark_object,
     objects_of,
@@ -132,10 +132,14 @@ def may_free(engine: Engine, store: Store, held: ObjectRecord) -> bool:
 
 def clashing_component(engine: Engine, key: str) -> int | None:
     """The component to suffix where another claimed key is a path-prefix of this one, or this one of another."""
+    clash = clashing_claim(engine, key)
+    return None if clash is None else min(clash.key.count("/"), key.count("/"))
+
+
+def clashing_claim(engine: Engine, key: str) -> ObjectRecord | None:
+    """A claimed key that is a path-prefix of this one, or has this one as its."""
     ancestors = claimed_ancestors(engine, key)
-    if ancestors:
-        return ancestors[0].count("/")
-    return key.count("/") if has_descendant(engine, key) else None
+    return ancestors[0] if ancestors else claimed_descendant(engine, key)
 
 
 def free_key(engine: Engine, store: Store, held: ObjectRecord) -> bool:

@@ -17,14 +17,16 @@ import pytest
 from kumofs.catalog.claims import read_inode
 from kumofs.catalog.create import create, make_root
 from kumofs.catalog.numbers import Numbers
+from kumofs.catalog.rename import rename
 from kumofs.catalog.sqlite import SqliteEngine
 from kumofs.catalog.unlink import unlink
-from kumofs.model import Inode, Kind
+from kumofs.model import Inode, Kind, entry_id
 from kumofs.staging import keys
 from kumofs.staging.area import StagingArea
 from kumofs.staging.collect import collect
 from kumofs.staging.commit import Outcome, commit, roll_forward
 from kumofs.staging.reclaim import reclaim
+from kumofs.staging.settle import Settled, settle
 from kumofs.staging.staged import StagedFile
 from kumofs.store.directory import DirectoryStore
 
@@ -63,8 +65,10 @@ class Mount:
         engine, store = (Stepping(part, lambda: self.thread.parent.switch()) for part in (self.bench.engine, self.bench.store))
         if self.verb == "write":
             self.result = commit(engine, store, self.staged).outcome
+        elif self.verb == "settle":
+            self.result = settle(engine, store, self.bench.ino)
         elif self.verb == "unlink":
-            unlink(engine, self.bench.root, "f", 2)
+            unlink(engine, self.bench.root, self.bench.name, 2)
             reclaim(engine, store, self.bench.ino)
         else:
             collect(engine, store, "h", young_s=0)
@@ -86,7 +90,7 @@ class Mount:
 class Bench:
     """A catalog and a store with one file `f`, new or with bytes; a folder of staging slots."""
 
-    def __init__(self, engine: Any, store: Any, base: Path, begun: bytes | None) -> None:
+    def __init__(self, engine: Any, store: Any, base: Path, begun: bytes | None, moved: bool = False) -> None:
         self.engine, self.store, self.base = engine, store, base
         for collection in ("inodes", "entries", "objects", "leases"):
             for doc in engine.scan(collection):
@@ -99,6 +103,9 @@ class Bench:
         self.begun = begun
         if begun is not None:
             assert commit(engine, store, self.stage(begun)).outcome is Outcome.COMMITTED
+        self.name = "g" if moved else "f"
+        if moved:
+            rename(engine, entry_id(self.root, "f"), entry_id(self.root, "g"), 2)
 
     def stage(self, body: bytes) -> StagedFile:
         inode = read_inode(self.engine, self.ino)
@@ -121,6 +128,12 @@ class Bench:
             assert any(mount.verb == "unlink" for mount in mounts)
             assert not stored and not self.engine.scan("objects")
             return
+        for _ in range(3):
+            settled = settle(self.engine, self.store, self.ino)
+        assert settled is Settled.IN_PLACE
+        inode = read_inode(self.engine, self.ino)
+        stored = {info.key: self.store.get(info.key) for info in self.store.list("h/")}
+        assert inode.content is None or inode.content.key == f"h/{self.name}"
         acknowledged = [mount.body for mount in mounts if mount.result is Outcome.COMMITTED]
         roll_forward(self.engine, self.store, self.ino)
         expected = acknowledged or ([self.begun] if self.begun is not None else [])
@@ -197,6 +210,13 @@ def test_whatever_crosses_nothing_acknowledged_is_lost(embedded, tmp_path, monke
     store = store if conditional else WithoutConditionalDelete(store)
     for number, run in enumerate(schedules(30)):
         cross(Bench(engine, store, tmp_path / str(number), begun), pair, run, monkeypatch)
+
+
+@pytest.mark.parametrize("beside", ["settle", "write", "unlink", "gc"])
+def test_a_file_that_moved_is_settled_whatever_crosses(embedded, tmp_path, monkeypatch, beside) -> None:
+    engine, store = embedded
+    for number, run in enumerate(schedules(30)):
+        cross(Bench(engine, store, tmp_path / str(number), b"begun", moved=True), ("settle", beside), run, monkeypatch)
 
 
 @pytest.mark.parametrize("pair", [("write", "gc"), ("write", "unlink"), ("write", "write")], ids=" beside ".join)

@@ -1,0 +1,116 @@
+"""settle: after a rename the object of a file is copied to the key of its new path, and its content swung there.
+
+    claim the wanted key -> copy, conditional on the source -> commit by compare-and-swap -> free the old key
+
+Until then the file is as good as ever, for its content is found by what the inode records, never by its path. Whatever
+is in the way (another file's object that is itself not where it belongs) is settled first; where files stand in each
+other's way in a circle, one goes aside to a suffixed key, and to its own in the next round.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from kumofs.catalog.claims import read_inode
+from kumofs.catalog.contents import commit_content, delete_object, mark_object, read_object
+from kumofs.catalog.port import Engine
+from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed
+from kumofs.model import Content, Inode, ObjectRecord, ObjectState
+from kumofs.staging.keys import claim_key, clashing_claim, free_key, freed, try_claim, wanted_key
+from kumofs.store.protocol import Store
+
+TRAIL_MAX = 16
+"""Files that stand in each other's way one behind the other, before one goes aside."""
+
+
+class Settled(Enum):
+    """How it ended. `BLOCKED`: something else has the key for now; `CHANGED`: somebody was quicker, look again."""
+
+    IN_PLACE = "in place"
+    MOVED = "moved"
+    BLOCKED = "blocked"
+    CHANGED = "changed"
+
+
+def settle(engine: Engine, store: Store, ino: int, trail: tuple[int, ...] = ()) -> Settled:
+    """Bring a file's object to its wanted key. `trail`: the files that wait for this one. Raises what the drivers raise."""
+    inode = read_inode(engine, ino)
+    if inode is None or not inode.names or inode.content is None:
+        return Settled.IN_PLACE
+    wanted = wanted_key(engine, inode)
+    if inode.content.key == wanted:
+        return Settled.IN_PLACE
+    held = in_the_way(engine, wanted, inode)
+    if held is not None and (held.ino in trail or len(trail) > TRAIL_MAX):
+        return step_aside(engine, store, inode, wanted)
+    if held is not None:
+        there = settle(engine, store, held.ino, (*trail, ino))
+        if there is not Settled.MOVED:
+            return Settled.IN_PLACE if there is Settled.IN_PLACE and alike(engine, held, wanted) else Settled.BLOCKED
+    claimed = claim_wanted(engine, store, wanted, inode)
+    return move(engine, store, inode, claimed) if isinstance(claimed, ObjectRecord) else claimed
+
+
+def alike(engine: Engine, held: ObjectRecord, wanted: str) -> bool:
+    """Whether the other file has the same wanted key by right (escaped names may be alike): this one keeps its suffix."""
+    other = read_inode(engine, held.ino)
+    return other is not None and bool(other.names) and held.key == wanted == wanted_key(engine, other)
+
+
+def in_the_way(engine: Engine, wanted: str, inode: Inode) -> ObjectRecord | None:
+    """The live claim of another file that keeps an inode from its wanted key."""
+    held = read_object(engine, wanted) or clashing_claim(engine, wanted)
+    return held if held is not None and held.ino != inode.ino and held.state is ObjectState.LIVE else None
+
+
+def claim_wanted(engine: Engine, store: Store, wanted: str, inode: Inode) -> ObjectRecord | Settled:
+    """Claim the wanted key and no other."""
+    own = read_object(engine, wanted)
+    if own is not None and own.ino == inode.ino and own.state is ObjectState.LIVE:
+        freed(engine, store, own)  # an earlier key of the file's, which its content has left
+        return Settled.CHANGED
+    claimed = try_claim(engine, store, wanted, inode.ino)
+    if not isinstance(claimed, ObjectRecord):
+        return Settled.BLOCKED if claimed.value == "taken" else Settled.CHANGED
+    clash = clashing_claim(engine, wanted)
+    if clash is not None:
+        delete_object(engine, claimed)
+        return Settled.BLOCKED
+    return claimed
+
+
+def step_aside(engine: Engine, store: Store, inode: Inode, wanted: str) -> Settled:
+    """Move to any free key that is not in the way of the file that waits for this one's."""
+    claimed = claim_key(engine, store, inode, {wanted})
+    return Settled.CHANGED if claimed is None else move(engine, store, inode, claimed, astray=True)
+
+
+def move(engine: Engine, store: Store, inode: Inode, claimed: ObjectRecord, *, astray: bool = False) -> Settled:
+    """Copy the object under a claimed key and swing the content there; the old key is freed."""
+    assert inode.content is not None
+    old = inode.content
+    try:
+        info = store.copy(old.key, claimed.key, if_match=old.etag)
+    except KeyRefused:
+        free_key(engine, store, claimed)
+        return Settled.BLOCKED
+    except (PreconditionFailed, NoSuchObject):
+        free_key(engine, store, claimed)
+        return Settled.BLOCKED if still_there(store, old) else Settled.CHANGED
+    done = commit_content(engine, inode, Content(info.key, info.etag, info.version, old.size, old.data), astray=astray)
+    if done is None:
+        free_key(engine, store, claimed)
+        return Settled.CHANGED
+    mark_object(engine, claimed, ObjectState.LIVE)
+    left = read_object(engine, old.key)
+    if left is not None and left.ino == inode.ino:
+        freed(engine, store, left)
+    return Settled.MOVED
+
+
+def still_there(store: Store, content: Content) -> bool:
+    """Whether a content's object is as it was: then something that is not ours lies under the other key."""
+    try:
+        return store.head(content.key).etag == content.etag
+    except NoSuchObject:
+        return False
