@@ -37,12 +37,19 @@ def absolute(text: str) -> Path:
 @click.argument("directory")
 @click.option("--read-only", is_flag=True, help="Nothing can be changed through this mount.")
 @click.option("--allow-other", is_flag=True, help="Other users may use the mount, as far as file modes let them.")
+@click.option(
+    "--ownership",
+    type=click.Choice([choice.value for choice in mounting.Ownership]),
+    default=mounting.Ownership.MOUNTER.value,
+    show_default=True,
+    help="Show files as owned by whom the drive stores, or all by you, who mount.",
+)
 @click.option("--foreground", is_flag=True, help="Stay in the foreground, for service managers.")
 @click.option("--ready-fd", type=int, hidden=True)
-def mount(directory: str, read_only: bool, allow_other: bool, foreground: bool, ready_fd: int | None) -> None:
+def mount(directory: str, read_only: bool, allow_other: bool, ownership: str, foreground: bool, ready_fd: int | None) -> None:
     """Mount your files on an empty DIRECTORY."""
     found, mount_point = settings(), absolute(directory)
-    options = mounting.Options(read_only, allow_other)
+    options = mounting.Options(read_only, allow_other, mounting.Ownership(ownership))
     if not foreground:
         check_fuse()
         check_mount_point(mount_point)

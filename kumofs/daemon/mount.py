@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import trio
@@ -45,12 +47,20 @@ UPLOAD_THREADS = 4
 DISK_THREADS = 8
 
 
+class Ownership(StrEnum):
+    """Whose everything is shown as: the user's and group's that the inode stores, or those of who mounts."""
+
+    STORED = "stored"
+    MOUNTER = "mounter"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to mount."""
 
     read_only: bool = False
     allow_other: bool = False
+    ownership: Ownership = Ownership.MOUNTER
 
 
 def run(settings: Settings, mount_point: Path, options: Options, ready: Callable[[], None]) -> None:
@@ -124,6 +134,7 @@ class Mount:
             catalog=catalog,
             uploads=uploads,
             disk=Lane(DISK_THREADS),
+            shown_owner=(os.getuid(), os.getgid()) if self.options.ownership is Ownership.MOUNTER else None,
         )
 
     async def answer(self, drive: Drive) -> None:

@@ -53,6 +53,8 @@ class Drive:
     catalog: Lane
     uploads: Lane
     disk: Lane
+    shown_owner: tuple[int, int] | None = None
+    """The user and group that everything is shown as belonging to (`--ownership mounter`); None: as it is stored."""
     unsaved: set[Node] = field(default_factory=set)
     """Nodes whose upload failed; `saving.retry` tries them again."""
 
