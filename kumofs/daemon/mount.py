@@ -24,7 +24,7 @@ from kumofs.catalog.port import Engine
 from kumofs.config import Settings, make_private_dir
 from kumofs.daemon.control import Message, serve
 from kumofs.daemon.mount_point import check_fuse, check_mount_point
-from kumofs.daemon.runtime import Place, announced
+from kumofs.daemon.runtime import Place, alive, announced, place_of
 from kumofs.daemon.session_watch import watch
 from kumofs.daemon.upkeep import keep_up
 from kumofs.errors import CatalogUnavailable, MountFailed
@@ -66,7 +66,7 @@ class Options:
 def run(settings: Settings, mount_point: Path, options: Options, ready: Callable[[], None]) -> None:
     """Mount and answer until unmounted or told to end. `ready` is called once. Raises what keeps it from mounting."""
     check_fuse()
-    check_mount_point(mount_point)
+    check_mount_point(mount_point, owned=alive(place_of(settings, mount_point)) is not None)
     make_private_dir(settings.data_dir)
     raise_open_files()
     token = read_token(settings.config_dir)
@@ -76,7 +76,7 @@ def run(settings: Settings, mount_point: Path, options: Options, ready: Callable
         store = open_store(settings.store, settings.s3)
         area = StagingArea.open(settings.state_dir, user.home)
         with announced(settings, mount_point) as place:
-            trio.run(Mount(engine, store, area, user, token, mount_point, options, place, ready).run)
+            trio.run(Mount(settings, engine, store, area, user, token, mount_point, options, place, ready).run)
         area.close()
         store.close()
     finally:
@@ -93,6 +93,7 @@ def raise_open_files() -> None:
 class Mount:
     """The process of one mount."""
 
+    settings: Settings
     engine: Engine
     store: Store
     area: StagingArea
@@ -111,6 +112,7 @@ class Mount:
             log.info("%d files that an earlier mount could not save are taken up", waiting)
         with session.mounted(drive, self.mount_point, read_only=self.options.read_only, allow_other=self.options.allow_other):
             await self.answer(drive)
+        await saving.keep_all(drive)
         left = [message async for message in drained(drive)][-1]["failed"]
         if left:
             log.error("%d files are not saved yet; they are kept in %s for the next mount", left, drive.area.directory)
@@ -134,6 +136,7 @@ class Mount:
             catalog=catalog,
             uploads=uploads,
             disk=Lane(DISK_THREADS),
+            deadline_s=self.settings.deadline_s,
             shown_owner=(os.getuid(), os.getgid()) if self.options.ownership is Ownership.MOUNTER else None,
         )
 

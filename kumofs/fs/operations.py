@@ -30,6 +30,7 @@ class Operations(pyfuse3.Operations):
     def __init__(self, drive: Drive) -> None:
         super().__init__()
         self._drive = drive
+        self.deadline_s = drive.deadline_s
         self._root = drive.tree.root.ino
         self._files = opening.OpenFiles()
         self._directories = listing.OpenDirectories()
