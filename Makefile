@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test posix lint clean
 
 setup: $(STAMP)
 
@@ -20,6 +20,9 @@ demo: setup
 
 test: setup
 	$(VENV)/bin/pytest $(TESTS)
+
+posix: setup
+	scripts/posix-suite $(POSIX)
 
 lint: setup
 	$(VENV)/bin/ruff check .

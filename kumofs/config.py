@@ -15,7 +15,13 @@ from kumofs.errors import ConfigError
 S3_KEYS = ("endpoint", "region", "profile", "storage_class")
 OVERRIDABLE = ("catalog", "store", *S3_KEYS)
 """What `KUMOFS_<NAME>` and the flag `--<name>` may set, too; nothing of it is a secret."""
-KEYS: dict[str, type] = {**dict.fromkeys(OVERRIDABLE, str), "session_days": int, "bcrypt_cost": int, "log_level": str}
+KEYS: dict[str, type] = {
+    **dict.fromkeys(OVERRIDABLE, str),
+    "session_days": int,
+    "bcrypt_cost": int,
+    "deadline_s": int,
+    "log_level": str,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Settings:
     s3: S3Settings = S3Settings()
     session_days: int = 30
     bcrypt_cost: int = 12
+    deadline_s: int = 30
     log_level: str = "INFO"
 
 

@@ -14,6 +14,7 @@ one step; stopping for ever between any two of them leaves a state that the next
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any, NamedTuple
 
 from kumofs.catalog.documents import entry_of, inode_of
@@ -151,14 +152,14 @@ def losing_stamp(inode: Inode, name: str) -> tuple[str, ...]:
     return MOVED if len(inode.names) > 1 and inode.names[0] == name else STAMP
 
 
-def drop_name(engine: Engine, ino: int, name: str) -> None:
-    """Take one name from an overwritten inode; with its last name it is an orphan."""
+def drop_name(engine: Engine, ino: int, name: str, now_ns: int | None = None) -> None:
+    """Take one name from an overwritten inode, whose ctime notes it; with its last name it is an orphan."""
     while True:
         inode = read_inode(engine, ino)
         if inode is None or name not in inode.names:
             return
         change = without(inode, name)
         unset = (*change["unset"], "removing")
-        stamp = losing_stamp(inode, name)
-        if engine.update(INODES, ino, {"nrev": inode.nrev}, change["set"], unset, {"nrev": 1}, stamp) is not None:
+        noted = {**change["set"], "ctime_ns": now_ns or time.time_ns()}
+        if engine.update(INODES, ino, {"nrev": inode.nrev}, noted, unset, {"nrev": 1}, losing_stamp(inode, name)) is not None:
             return

@@ -158,7 +158,7 @@ def clean(engine: Engine, move: Move, token: str, victim: Inode | None) -> None:
     """The overwritten inode's name first, then the target's entry, then the old entry, each by token."""
     steps: list[Step] = []
     if victim is not None:
-        drop_name(engine, victim.ino, move.target)
+        drop_name(engine, victim.ino, move.target, move.now_ns)
         steps.append(swap(move.target, token, (move.inode.ino,)))
     rest = tuple(ino for ino in move.old.inos if ino != move.inode.ino)
     steps.append(swap(move.source, move.old.token, rest) if rest else Delete(ENTRIES, move.source, {"token": move.old.token}))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -18,10 +20,14 @@ from kumofs.cli.exit_status import UNSAVED, status_of
 from kumofs.cli.signed_in import opened_catalog, settings
 from kumofs.daemon import control, runtime
 from kumofs.daemon import mount as mounting
+from kumofs.daemon.connection import answered_within, detach, flush
 from kumofs.daemon.launch import launch, tell
-from kumofs.daemon.mount_point import check_fuse, check_mount_point, is_dead, unmount
+from kumofs.daemon.mount_point import check_fuse, check_mount_point, clear_dead, unmount
+from kumofs.daemon.occupants import listed, occupants
 from kumofs.errors import ControlRefused, KumofsError, MountFailed, NotMounted
 
+FLUSH_S = 30.0
+"""How long, at most, an unmount by force waits for one upload."""
 END_S = 60.0
 """How long an unmounted daemon may take to end."""
 WIDE = 10_000
@@ -37,15 +43,22 @@ def absolute(text: str) -> Path:
 @click.argument("directory")
 @click.option("--read-only", is_flag=True, help="Nothing can be changed through this mount.")
 @click.option("--allow-other", is_flag=True, help="Other users may use the mount, as far as file modes let them.")
+@click.option(
+    "--ownership",
+    type=click.Choice([choice.value for choice in mounting.Ownership]),
+    default=mounting.Ownership.MOUNTER.value,
+    show_default=True,
+    help="Show files as owned by whom the drive stores, or all by you, who mount.",
+)
 @click.option("--foreground", is_flag=True, help="Stay in the foreground, for service managers.")
 @click.option("--ready-fd", type=int, hidden=True)
-def mount(directory: str, read_only: bool, allow_other: bool, foreground: bool, ready_fd: int | None) -> None:
+def mount(directory: str, read_only: bool, allow_other: bool, ownership: str, foreground: bool, ready_fd: int | None) -> None:
     """Mount your files on an empty DIRECTORY."""
     found, mount_point = settings(), absolute(directory)
-    options = mounting.Options(read_only, allow_other)
+    options = mounting.Options(read_only, allow_other, mounting.Ownership(ownership))
     if not foreground:
         check_fuse()
-        check_mount_point(mount_point)
+        check_mount_point(mount_point, owned=runtime.alive(runtime.place_of(found, mount_point)) is not None)
         with opened_catalog(found) as engine:
             check_session(engine, read_token(found.config_dir))
         launch(found, mount_point, options)
@@ -70,34 +83,64 @@ def tell_quietly(ready_fd: int, problem: KumofsError) -> None:
 
 @click.command()
 @click.argument("directory")
-def umount(directory: str) -> None:
+@click.option("--force", is_flag=True, help="Unmount under programs that still use it; what they wrote is kept.")
+def umount(directory: str, force: bool) -> None:
     """Finish the uploads, then unmount DIRECTORY."""
     found, mount_point = settings(), absolute(directory)
     try:
         place = runtime.find_running(found, mount_point)
     except NotMounted:
-        if not is_dead(mount_point):
+        if not clear_dead(mount_point):
             raise
-        unmount(mount_point, lazy=True)
         click.echo(f"{mount_point} was left by a mount that had ended; it is free now.")
         return
-    pid = runtime.alive(place)
-    failed = drain(place.socket)
-    unmount(mount_point)
-    wait_ended(place, pid)
+    if force:
+        failed = end_by_force(place, mount_point)
+    else:
+        pid = runtime.alive(place)
+        failed = drain(place.socket)
+        unmount(mount_point)
+        wait_ended(place, pid)
     if failed:
         click.echo(f"kumofs: {failed} files could not be uploaded; they are kept and go up at the next mount", err=True)
         sys.exit(UNSAVED)
     click.echo(f"Unmounted {mount_point}.")
 
 
-def drain(socket: Path) -> int:
-    """Have everything uploaded, with a bar; how many files could not be."""
+def end_by_force(place: runtime.Place, mount_point: Path) -> int:
+    """Unmount under the programs that use it; how many files could not be uploaded before.
+
+    The daemon journals what is staged before it does anything else, so it may be killed where it does not end by itself.
+    """
+    pid = runtime.alive(place)
+    programs = listed(occupants(mount_point))
+    answered_within(FLUSH_S, lambda: flush(mount_point))
+    try:
+        failed = drain(place.socket, FLUSH_S)
+    except ControlRefused:
+        failed = 1
+    detach(mount_point)
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
+    try:
+        wait_ended(place, pid)
+    except MountFailed:
+        click.echo(f"kumofs: process {pid} does not end, and is killed; the next mount takes up what it kept", err=True)
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+        failed = failed or 1
+    if programs:
+        click.echo(f"kumofs: these programs still used it, and get errors from now on: {programs}", err=True)
+    return failed
+
+
+def drain(socket: Path, silence_s: float = control.DRAIN_S) -> int:
+    """Have everything uploaded, with a bar; how many files could not be. ControlRefused where it is silent for so long."""
     columns = (TextColumn("Uploading"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("upload", total=None)
         total = 0
-        for message in control.ask(socket, "drain", control.DRAIN_S):
+        for message in control.ask(socket, "drain", silence_s):
             total = max(total, int(message.get("left", 0)))
             progress.update(task, total=total, completed=total - int(message.get("left", 0)))
             if message.get("done"):

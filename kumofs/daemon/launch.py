@@ -43,6 +43,7 @@ def launch(settings: Settings, mount_point: Path, options: Options) -> None:
         "--ready-fd",
         str(writing),
         *flags,
+        f"--ownership={options.ownership}",
         "--",
         str(mount_point),
     ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import trio
@@ -22,7 +24,7 @@ from kumofs.catalog.port import Engine
 from kumofs.config import Settings, make_private_dir
 from kumofs.daemon.control import Message, serve
 from kumofs.daemon.mount_point import check_fuse, check_mount_point
-from kumofs.daemon.runtime import Place, announced
+from kumofs.daemon.runtime import Place, alive, announced, place_of
 from kumofs.daemon.session_watch import watch
 from kumofs.daemon.upkeep import keep_up
 from kumofs.errors import CatalogUnavailable, MountFailed
@@ -45,18 +47,26 @@ UPLOAD_THREADS = 4
 DISK_THREADS = 8
 
 
+class Ownership(StrEnum):
+    """Whose everything is shown as: the user's and group's that the inode stores, or those of who mounts."""
+
+    STORED = "stored"
+    MOUNTER = "mounter"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to mount."""
 
     read_only: bool = False
     allow_other: bool = False
+    ownership: Ownership = Ownership.MOUNTER
 
 
 def run(settings: Settings, mount_point: Path, options: Options, ready: Callable[[], None]) -> None:
     """Mount and answer until unmounted or told to end. `ready` is called once. Raises what keeps it from mounting."""
     check_fuse()
-    check_mount_point(mount_point)
+    check_mount_point(mount_point, owned=alive(place_of(settings, mount_point)) is not None)
     make_private_dir(settings.data_dir)
     raise_open_files()
     token = read_token(settings.config_dir)
@@ -66,7 +76,7 @@ def run(settings: Settings, mount_point: Path, options: Options, ready: Callable
         store = open_store(settings.store, settings.s3)
         area = StagingArea.open(settings.state_dir, user.home)
         with announced(settings, mount_point) as place:
-            trio.run(Mount(engine, store, area, user, token, mount_point, options, place, ready).run)
+            trio.run(Mount(settings, engine, store, area, user, token, mount_point, options, place, ready).run)
         area.close()
         store.close()
     finally:
@@ -83,6 +93,7 @@ def raise_open_files() -> None:
 class Mount:
     """The process of one mount."""
 
+    settings: Settings
     engine: Engine
     store: Store
     area: StagingArea
@@ -101,6 +112,7 @@ class Mount:
             log.info("%d files that an earlier mount could not save are taken up", waiting)
         with session.mounted(drive, self.mount_point, read_only=self.options.read_only, allow_other=self.options.allow_other):
             await self.answer(drive)
+        await saving.keep_all(drive)
         left = [message async for message in drained(drive)][-1]["failed"]
         if left:
             log.error("%d files are not saved yet; they are kept in %s for the next mount", left, drive.area.directory)
@@ -124,6 +136,8 @@ class Mount:
             catalog=catalog,
             uploads=uploads,
             disk=Lane(DISK_THREADS),
+            deadline_s=self.settings.deadline_s,
+            shown_owner=(os.getuid(), os.getgid()) if self.options.ownership is Ownership.MOUNTER else None,
         )
 
     async def answer(self, drive: Drive) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from kumofs.config import Settings, make_private_dir
 from kumofs.errors import NotMounted
+
+SIGKILL_BIT = 1 << (signal.SIGKILL - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,12 @@ def find_running(settings: Settings, mount_point: Path) -> Place:
 
 
 def alive(place: Place) -> int | None:
-    """The process of a mount, if it is still there."""
+    """The process of a mount, if it is still there: not one that was killed, even where the kernel still holds it."""
     try:
         pid = int(place.pid_file.read_text())
-        os.kill(pid, 0)
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except (OSError, ValueError):
         return None
-    return pid
+    status = dict(line.split(":", 1) for line in lines if ":" in line)
+    killed = any(int(status.get(pending, "0"), 16) & SIGKILL_BIT for pending in ("SigPnd", "ShdPnd"))
+    return None if killed or status.get("State", "").strip()[:1] in ("Z", "X") else pid

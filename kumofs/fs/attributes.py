@@ -7,6 +7,7 @@ import stat
 import pyfuse3
 
 from kumofs.fs.changing import Change
+from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
 from kumofs.fs.space import BLOCK_BYTES, INODES, Room
 from kumofs.model import NAME_MAX_BYTES, Kind
@@ -34,17 +35,17 @@ def fuse_number(ino: int, root: int) -> pyfuse3.InodeT:
     return pyfuse3.ROOT_INODE if ino == root else pyfuse3.InodeT(ino)
 
 
-def attributes(node: Node, root: int) -> pyfuse3.EntryAttributes:
+def attributes(drive: Drive, node: Node) -> pyfuse3.EntryAttributes:
     """What stat shows of a node."""
     inode = node.inode
     entry = pyfuse3.EntryAttributes()
-    entry.st_ino = fuse_number(inode.ino, root)
+    entry.st_ino = fuse_number(inode.ino, drive.tree.root.ino)
     entry.generation = 0
     entry.entry_timeout = entry.attr_timeout = TIMEOUT_S
     entry.st_mode = pyfuse3.ModeT(TYPE_BITS[inode.kind] | inode.mode)
-    # a directory's link count tells nothing (as on btrfs): counting subdirectories would mean reading them
-    entry.st_nlink = 1 if node.is_dir and inode.names else len(inode.names)
-    entry.st_uid, entry.st_gid, entry.st_rdev = inode.uid, inode.gid, inode.rdev
+    entry.st_nlink = node.nlink
+    entry.st_uid, entry.st_gid = drive.shown_owner or (inode.uid, inode.gid)
+    entry.st_rdev = inode.rdev
     entry.st_size = size = node.size
     entry.st_blksize = IO_BYTES
     entry.st_blocks = -(-size // SECTOR_BYTES)

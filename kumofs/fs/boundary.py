@@ -1,4 +1,5 @@
-"""The boundary: whatever a handler raises becomes an errno. What is not in the errno table is EIO and a log record.
+"""The boundary: whatever a handler raises becomes an errno. What is not in the errno table is EIO and a log record, and so
+is what takes longer than the deadline.
 
 A handler that raised anything but FUSEError would end pyfuse3's main loop, and with it the mount.
 """
@@ -9,13 +10,21 @@ import errno
 import functools
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import pyfuse3
+import trio
 
 from kumofs.errors import FileError, KumofsError, errno_of
 
 log = logging.getLogger(__name__)
+
+
+class Answering(Protocol):
+    """What has handlers."""
+
+    deadline_s: float
+    """How long a program waits for an answer at most."""
 
 
 Handler = TypeVar("Handler", bound=Callable[..., Coroutine[Any, Any, Any]])
@@ -26,9 +35,12 @@ def answered(handler: Handler) -> Handler:
     operation = handler.__name__
 
     @functools.wraps(handler)
-    async def guarded(self: object, *args: Any) -> Any:
+    async def guarded(self: Answering, *args: Any) -> Any:
         try:
-            return await handler(self, *args)
+            with trio.move_on_after(self.deadline_s):
+                return await handler(self, *args)
+            log.error("%s(%s): no answer within %g s", operation, subject(args), self.deadline_s)
+            raise pyfuse3.FUSEError(errno.EIO)
         except pyfuse3.FUSEError:
             raise
         except FileError as problem:

@@ -53,6 +53,10 @@ class Drive:
     catalog: Lane
     uploads: Lane
     disk: Lane
+    shown_owner: tuple[int, int] | None = None
+    """The user and group that everything is shown as belonging to (`--ownership mounter`); None: as it is stored."""
+    deadline_s: float = 30.0
+    """How long a program waits for one answer; then it is EIO."""
     unsaved: set[Node] = field(default_factory=set)
     """Nodes whose upload failed; `saving.retry` tries them again."""
 

@@ -19,6 +19,7 @@ class Node:
     __slots__ = (
         "_lock",
         "children",
+        "folders",
         "generation",
         "inode",
         "kernel_data",
@@ -46,6 +47,8 @@ class Node:
         """The process that made the file through this mount."""
         self.children: dict[str, int] | None = None
         """Names of a loaded directory."""
+        self.folders = 0
+        """How many of them are directories."""
         self.partial: dict[str, Inode] | None = None
         """Names of a directory that is being loaded."""
         self.generation = 0
@@ -81,6 +84,14 @@ class Node:
     def size(self) -> int:
         """Bytes, what is staged included."""
         return self.staged.size if self.staged is not None else self.inode.size
+
+    @property
+    def nlink(self) -> int:
+        """How many names an inode has. A directory's is 2 and one for each directory in it, while it is loaded; else 1,
+        which tells programs that it is not known: counting would mean reading the directory."""
+        if not self.is_dir or not self.inode.names:
+            return len(self.inode.names)
+        return 2 + self.folders if self.children is not None else 1
 
     @property
     def mtime_ns(self) -> int:

@@ -30,6 +30,7 @@ class Operations(pyfuse3.Operations):
     def __init__(self, drive: Drive) -> None:
         super().__init__()
         self._drive = drive
+        self.deadline_s = drive.deadline_s
         self._root = drive.tree.root.ino
         self._files = opening.OpenFiles()
         self._directories = listing.OpenDirectories()
@@ -42,7 +43,7 @@ class Operations(pyfuse3.Operations):
 
     def _entry(self, node: Node) -> EntryAttributes:
         """The attributes of a node that the kernel now remembers once more."""
-        return attributes(self._drive.tree.remember(node), self._root)
+        return attributes(self._drive, self._drive.tree.remember(node))
 
     # names
 
@@ -108,7 +109,7 @@ class Operations(pyfuse3.Operations):
     @answered
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
         self._drive.access.may_read()
-        return attributes(self._node(inode), self._root)
+        return attributes(self._drive, self._node(inode))
 
     @answered
     async def setattr(
@@ -121,7 +122,7 @@ class Operations(pyfuse3.Operations):
     ) -> EntryAttributes:
         node = self._node(inode)
         await changing.change(self._drive, node, wanted(attr, fields), opened=fh is not None, by_root=ctx.uid == 0)
-        return attributes(node, self._root)
+        return attributes(self._drive, node)
 
     @answered
     async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
@@ -196,7 +197,7 @@ class Operations(pyfuse3.Operations):
     async def readdir(self, fh: FileHandleT, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         opened = self._directories.get(fh)
         async for name, node, next_id in opened.entries(self._drive, start_id):
-            if not pyfuse3.readdir_reply(token, FileNameT(name.encode()), attributes(node, self._root), next_id):
+            if not pyfuse3.readdir_reply(token, FileNameT(name.encode()), attributes(self._drive, node), next_id):
                 break
             if name not in (".", ".."):  # the kernel takes no reference to these
                 self._drive.tree.remember(node)

@@ -6,8 +6,10 @@ from kumofs.cache.reader import Reader
 from kumofs.errors import DamagedFile, PreconditionFailed
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
+from kumofs.offload import to_the_end
 from kumofs.staging.commit import roll_forward
 from kumofs.staging.filling import fill_gaps
+from kumofs.staging.staged import StagedFile
 
 ATTEMPTS_MAX = 5
 
@@ -53,11 +55,15 @@ async def read_staged(drive: Drive, node: Node, offset: int, length: int) -> byt
         end = min(offset + length, staged.size)
         if offset >= end or not staged.gaps(offset, end):
             return staged.read(offset, length)
-        async with node.lock:
-            if node.staged is staged:
-                base = staged.base
-                await drive.disk.run_in_thread(fill_gaps, drive.store, staged, base, offset, end)
+        await to_the_end(fill, drive, node, staged, offset, end)
     return bytes(await read(drive, node, offset, length))
+
+
+async def fill(drive: Drive, node: Node, staged: StagedFile, start: int, end: int) -> None:
+    """Bring a range of the staged file in from what the writing began from, while nobody writes to it."""
+    async with node.lock:
+        if node.staged is staged:
+            await drive.disk.run_in_thread(fill_gaps, drive.store, staged, staged.base, start, end)
 
 
 async def catch_up(drive: Drive, node: Node) -> None:

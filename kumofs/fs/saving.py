@@ -15,6 +15,7 @@ from kumofs.errors import CatalogUnavailable, KumofsError
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
 from kumofs.model import name_of, parent_of
+from kumofs.offload import to_the_end
 from kumofs.staging.commit import Committed, Outcome, commit
 from kumofs.staging.conflict import keep_both
 from kumofs.staging.journal import read_record
@@ -27,8 +28,12 @@ RETRY_S = 15.0
 
 async def save(drive: Drive, node: Node) -> None:
     """Bring what is staged into store and catalog; nothing to do is success. Raises why it cannot be done."""
-    if node.staged is None:
-        return
+    if node.staged is not None:
+        await to_the_end(save_staged, drive, node)
+
+
+async def save_staged(drive: Drive, node: Node) -> None:
+    """The same, under the node's lock, whoever still waits for it."""
     async with node.lock:
         staged = node.staged
         if staged is None or not node.inode.names:
@@ -78,6 +83,16 @@ async def keep_for_later(drive: Drive, node: Node, staged: StagedFile, problem: 
     drive.unsaved.add(node)
     log.warning("inode %d is not saved yet: %s", node.ino, staged.error)
     await drive.disk.run_in_thread(staged.journal)
+
+
+async def keep_all(drive: Drive) -> None:
+    """Journal everything staged: whatever happens to this process from here on, the next mount takes it up."""
+    for node in drive.tree.nodes():
+        if node.staged is not None and node.inode.names:
+            try:
+                await drive.disk.run_in_thread(node.staged.journal)
+            except KumofsError as problem:
+                log.error("inode %d cannot be kept: %s", node.ino, problem)
 
 
 async def sync(drive: Drive, node: Node | None) -> None:

@@ -138,6 +138,7 @@ class Tree:
                 return
             self.drop_name(directory, name)
             directory.children[name] = node.ino
+            directory.folders += node.is_dir
             node.listed += 1
             self._count(directory, 1)
 
@@ -153,6 +154,7 @@ class Tree:
         del directory.children[name]
         self._count(directory, -1)
         node = self._nodes[old]
+        directory.folders -= node.is_dir
         node.listed -= 1
         self.drop_unused(node)
 
@@ -191,6 +193,7 @@ class Tree:
             node = self.adopt(inode)
             node.listed += 1
             directory.children[name] = node.ino
+            directory.folders += node.is_dir
         self._loaded[directory.ino] = 0
         self._count(directory, len(found))
 
@@ -205,7 +208,7 @@ class Tree:
     def _unload(self, directory: Node) -> None:
         if directory.children is None:
             return
-        children, directory.children = directory.children, None
+        children, directory.children, directory.folders = directory.children, None, 0
         self._names -= self._loaded.pop(directory.ino)
         for ino in children.values():
             node = self._nodes.get(ino)
