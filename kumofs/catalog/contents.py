@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kumofs.catalog.claims import STAMP, new_token
+from kumofs.catalog.claims import ATTRIBUTES, STAMP, new_token
 from kumofs.catalog.documents import content_field, inode_of, object_of
 from kumofs.catalog.port import Engine
 from kumofs.catalog.schema import INODES, OBJECTS
@@ -24,7 +24,8 @@ def commit_content(
     """Swing a file's content where `rev` is still what was read; None: it is not. `attributes` change with it."""
     change = {**(attributes or {}), **({"content": content_field(content)} if content is not None else {})}
     unset = () if content is not None else ("content",)
-    doc = engine.update(INODES, inode.ino, {"rev": inode.rev}, change, unset, {"rev": 1}, STAMP)
+    revisions = {"rev": 1, **(ATTRIBUTES if attributes else {})}
+    doc = engine.update(INODES, inode.ino, {"rev": inode.rev}, change, unset, revisions, STAMP)
     return None if doc is None else inode_of(doc)
 
 
