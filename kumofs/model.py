@@ -50,8 +50,9 @@ class Removal:
 class Inode:
     """One file, directory, link or device. `names` are entry ids; times are nanoseconds since the epoch.
 
-    `nrev` is the revision of `names`, `rev` that of `content`; both only grow.
     `moved_us` is when its path, or that of what lies in it, last changed without its keys; 0: they are where they belong.
+    `nrev` is the revision of `names`, `rev` that of `content`, `arev` that of everything else that a program sees; they only
+    grow, so of two views of one inode they tell which is the older.
     `xattrs` are the kept `user.*` attributes by full name; kumofs's own are computed, not kept.
     """
 
@@ -75,6 +76,7 @@ class Inode:
     target: str | None = None
     content: Content | None = None
     rev: int = 0
+    arev: int = 0
     changed_us: int = 0
     moved_us: int = 0
 

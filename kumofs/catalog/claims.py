@@ -25,6 +25,8 @@ from kumofs.model import Entry, Inode, Kind, parent_of
 
 STAMP = ("changed_us",)
 """What every commit to an inode stamps, so that the feed shows it to other mounts."""
+ATTRIBUTES: dict[str, int] = {"arev": 1}
+"""What a change of an inode's attributes increases: views of it are ordered by revisions, not by anybody's clock."""
 
 
 MOVED = (*STAMP, "moved_us")
@@ -132,7 +134,18 @@ def fence(engine: Engine, name: str, ino: int) -> bool:
 
 def bury(engine: Engine, ino: int) -> Inode | None:
     """A tombstone in the place of an inode that its creator has not inserted yet, and now never will. None: it just did."""
-    tomb = {"_id": ino, "home": "", "kind": Kind.DEAD.value, "nrev": 0, "rev": 0, "mode": 0, "uid": 0, "gid": 0, "rdev": 0}
+    tomb = {
+        "_id": ino,
+        "home": "",
+        "kind": Kind.DEAD.value,
+        "nrev": 0,
+        "rev": 0,
+        "arev": 0,
+        "mode": 0,
+        "uid": 0,
+        "gid": 0,
+        "rdev": 0,
+    }
     times = dict.fromkeys(("atime_ns", "mtime_ns", "ctime_ns", "created_ns"), 0)
     try:
         engine.insert(INODES, {**tomb, **times, "owner": ""}, STAMP)

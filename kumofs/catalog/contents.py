@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kumofs.catalog.claims import MOVED, STAMP, new_token
+from kumofs.catalog.claims import ATTRIBUTES, MOVED, STAMP, new_token
 from kumofs.catalog.documents import content_field, inode_of, object_of
 from kumofs.catalog.port import PRESENT, Engine
 from kumofs.catalog.schema import INODES, OBJECTS
@@ -32,8 +32,8 @@ def commit_content(
     """
     change = {**(attributes or {}), **({"content": content_field(content)} if content is not None else {})}
     unset = () if content is not None else ("content",)
-    stamp = MOVED if astray else STAMP
-    doc = engine.update(INODES, inode.ino, {"rev": inode.rev}, change, unset, {"rev": 1}, stamp)
+    revisions = {"rev": 1, **(ATTRIBUTES if attributes else {})}
+    doc = engine.update(INODES, inode.ino, {"rev": inode.rev}, change, unset, revisions, MOVED if astray else STAMP)
     return None if doc is None else inode_of(doc)
 
 

@@ -7,7 +7,7 @@ would replace the directory, the rename is fenced first.
 
 from __future__ import annotations
 
-from kumofs.catalog.claims import STAMP, drop_name, fence, new_token, read_inode, resolve
+from kumofs.catalog.claims import ATTRIBUTES, STAMP, drop_name, fence, new_token, read_inode, resolve
 from kumofs.catalog.documents import entry_of, removal_field
 from kumofs.catalog.port import ABSENT, PRESENT, Engine, Update
 from kumofs.catalog.schema import ENTRIES, INODES
@@ -20,12 +20,12 @@ PAGE = 2000
 def touch_alive(parent: int, now_ns: int) -> Update:
     """The step that notes a change of a directory, where names may still be added under it."""
     alive = {"names": PRESENT, "removing": ABSENT}
-    return Update(INODES, parent, alive, {"mtime_ns": now_ns, "ctime_ns": now_ns}, stamp=STAMP)
+    return Update(INODES, parent, alive, {"mtime_ns": now_ns, "ctime_ns": now_ns}, inc=ATTRIBUTES, stamp=STAMP)
 
 
 def touch(parent: int, now_ns: int) -> Update:
     """The step that notes a change of a directory, whatever its state (a name was taken away)."""
-    return Update(INODES, parent, {"names": PRESENT}, {"mtime_ns": now_ns, "ctime_ns": now_ns}, stamp=STAMP)
+    return Update(INODES, parent, {"names": PRESENT}, {"mtime_ns": now_ns, "ctime_ns": now_ns}, inc=ATTRIBUTES, stamp=STAMP)
 
 
 def alive(engine: Engine, parent: int, now_ns: int) -> bool:

@@ -21,6 +21,7 @@ def inode_document(inode: Inode) -> Document:
         "kind": inode.kind.value,
         "nrev": inode.nrev,
         "rev": inode.rev,
+        "arev": inode.arev,
         "mode": inode.mode,
         "uid": inode.uid,
         "gid": inode.gid,
@@ -69,6 +70,7 @@ def inode_of(doc: Document) -> Inode:
         target=doc.get("target"),
         content=None if content is None else content_of(content),
         rev=doc["rev"],
+        arev=doc.get("arev", 0),  # documents from before it have none
         changed_us=doc.get("changed_us", 0),
         moved_us=doc.get("moved_us", 0),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from kumofs.catalog.claims import STAMP, read_inode, resolve
+from kumofs.catalog.claims import ATTRIBUTES, STAMP, read_inode, resolve
 from kumofs.catalog.directories import scan_entries
 from kumofs.catalog.documents import inode_of, xattrs_field
 from kumofs.catalog.port import ABSENT, PRESENT, Engine
@@ -50,7 +50,7 @@ def with_inodes(engine: Engine, entries: list[Entry]) -> Iterator[tuple[str, Ino
 
 def change_attributes(engine: Engine, ino: int, change: Mapping[str, Any]) -> Inode:
     """Set mode, uid, gid or times (field names of the document). NotFound where the inode is gone."""
-    doc = engine.update(INODES, ino, {"owner": PRESENT}, change, stamp=STAMP)
+    doc = engine.update(INODES, ino, {"owner": PRESENT}, change, inc=ATTRIBUTES, stamp=STAMP)
     if doc is None:
         raise NotFound(f"inode {ino}")
     return inode_of(doc)
@@ -62,7 +62,7 @@ def set_tags(engine: Engine, ino: int, tags: tuple[str, ...], now_ns: int) -> In
     unset: tuple[str, ...] = ("tags",)
     if tags:
         change, unset = {**change, "tags": list(tags)}, ()
-    doc = engine.update(INODES, ino, {}, change, unset, stamp=STAMP)
+    doc = engine.update(INODES, ino, {}, change, unset, ATTRIBUTES, STAMP)
     if doc is None:
         raise NotFound(f"inode {ino}")
     return inode_of(doc)
@@ -75,7 +75,7 @@ def set_xattrs(engine: Engine, inode: Inode, xattrs: Xattrs, now_ns: int) -> Ino
     unset: tuple[str, ...] = ("xattrs",)
     if xattrs:
         change, unset = {**change, "xattrs": xattrs_field(xattrs)}, ()
-    doc = engine.update(INODES, inode.ino, where, change, unset, stamp=STAMP)
+    doc = engine.update(INODES, inode.ino, where, change, unset, ATTRIBUTES, STAMP)
     return None if doc is None else inode_of(doc)
 
 

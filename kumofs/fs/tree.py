@@ -226,7 +226,8 @@ def still_readable(node: Node, inode: Inode) -> Inode:
 
 
 def older(inode: Inode, known: Inode) -> bool:
-    """Whether a view of an inode was read before another one."""
-    if inode.rev < known.rev or inode.nrev < known.nrev:
-        return True
-    return (inode.rev, inode.nrev) == (known.rev, known.nrev) and inode.changed_us < known.changed_us
+    """Whether a view of an inode was read before another one.
+
+    Revisions of one document only grow, so that any that is less tells; `changed_us` would not: several clocks write it.
+    """
+    return inode.rev < known.rev or inode.nrev < known.nrev or inode.arev < known.arev
