@@ -1,4 +1,4 @@
-"""mount, umount, status."""
+"""mount, umount."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Column, Table
 
 from kumofs.accounts.sessions import check_session
 from kumofs.accounts.token_file import read_token
+from kumofs.cli.bar import shown
 from kumofs.cli.exit_status import UNSAVED, status_of
 from kumofs.cli.signed_in import opened_catalog, settings
 from kumofs.daemon import control, runtime
@@ -30,7 +28,6 @@ FLUSH_S = 30.0
 """How long, at most, an unmount by force waits for one upload."""
 END_S = 60.0
 """How long an unmounted daemon may take to end."""
-WIDE = 10_000
 
 
 def absolute(text: str) -> Path:
@@ -50,12 +47,21 @@ def absolute(text: str) -> Path:
     show_default=True,
     help="Show files as owned by whom the drive stores, or all by you, who mount.",
 )
+@click.option("--write-through", is_flag=True, help="Closing a file waits until its bytes are in the store.")
 @click.option("--foreground", is_flag=True, help="Stay in the foreground, for service managers.")
 @click.option("--ready-fd", type=int, hidden=True)
-def mount(directory: str, read_only: bool, allow_other: bool, ownership: str, foreground: bool, ready_fd: int | None) -> None:
+def mount(
+    directory: str,
+    read_only: bool,
+    allow_other: bool,
+    ownership: str,
+    write_through: bool,
+    foreground: bool,
+    ready_fd: int | None,
+) -> None:
     """Mount your files on an empty DIRECTORY."""
     found, mount_point = settings(), absolute(directory)
-    options = mounting.Options(read_only, allow_other, mounting.Ownership(ownership))
+    options = mounting.Options(read_only, allow_other, mounting.Ownership(ownership), write_through)
     if not foreground:
         check_fuse()
         check_mount_point(mount_point, owned=runtime.alive(runtime.place_of(found, mount_point)) is not None)
@@ -136,16 +142,7 @@ def end_by_force(place: runtime.Place, mount_point: Path) -> int:
 
 def drain(socket: Path, silence_s: float = control.DRAIN_S) -> int:
     """Have everything uploaded, with a bar; how many files could not be. ControlRefused where it is silent for so long."""
-    columns = (TextColumn("Uploading"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("upload", total=None)
-        total = 0
-        for message in control.ask(socket, "drain", silence_s):
-            total = max(total, int(message.get("left", 0)))
-            progress.update(task, total=total, completed=total - int(message.get("left", 0)))
-            if message.get("done"):
-                return int(message["failed"])
-    raise ControlRefused("the mount ended before it had uploaded everything: what it staged is kept for the next mount")
+    return shown("Uploading", control.ask(socket, "drain", silence_s))
 
 
 def wait_ended(place: runtime.Place, pid: int | None) -> None:
@@ -157,25 +154,4 @@ def wait_ended(place: runtime.Place, pid: int | None) -> None:
         time.sleep(0.02)
 
 
-@click.command()
-def status() -> None:
-    """Show the mounts on this machine, and what is still on its way."""
-    places = runtime.running(settings())
-    if not places:
-        click.echo("Nothing is mounted.")
-        return
-    table = Table(*(Column(title, overflow="fold") for title in ("directory", "user", "state", "on its way")), box=None)
-    for place in places:
-        try:
-            message = next(iter(control.ask(place.socket, "status")))
-        except (ControlRefused, StopIteration):
-            table.add_row("?", "?", f"process {runtime.alive(place)} does not answer", "?")
-            continue
-        state = message["ended"] or ("read-only" if message["read_only"] else "mounted")
-        waiting = f"{message['pending']} files, {message['pending_bytes']:,} bytes" if message["pending"] else "nothing"
-        table.add_row(message["mount_point"], message["email"], state, "\n".join([waiting, *message["errors"]]))
-    # paths are never cut: a terminal folds them, a pipe gets them whole
-    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
-
-
-COMMANDS = (mount, umount, status)
+COMMANDS = (mount, umount)

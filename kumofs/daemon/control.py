@@ -2,6 +2,8 @@
 
     {"do": "status"}   one line: what the mount is, what is still on its way
     {"do": "drain"}    a line for each step {"left": n}, then {"done": true, "failed": n}
+    {"do": "sync"}     the same; with "inode": only that file, or what lies in that folder
+    {"do": "settle"}   the same, of keys that do not follow their names yet
 
 Only the mount's own user and root are answered: the kernel says who asks (SO_PEERCRED).
 """
@@ -72,13 +74,13 @@ async def answer_one(connection: trio.socket.SocketType, answer: Answer) -> None
                 await stream.send_all(json.dumps(message).encode() + b"\n")
 
 
-def ask(path: Path, do: str, timeout_s: float = DEADLINE_S) -> Iterator[Message]:
+def ask(path: Path, do: str, timeout_s: float = DEADLINE_S, **more: object) -> Iterator[Message]:
     """The lines that a mount answers. ControlRefused where it does not."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout_s)
             connection.connect(str(path))
-            connection.sendall(json.dumps({"do": do}).encode() + b"\n")
+            connection.sendall(json.dumps({"do": do, **more}).encode() + b"\n")
             with connection.makefile() as lines:
                 for line in lines:
                     yield json.loads(line)

@@ -44,6 +44,7 @@ def launch(settings: Settings, mount_point: Path, options: Options) -> None:
         str(writing),
         *flags,
         f"--ownership={options.ownership}",
+        *(["--write-through"] if options.write_through else []),
         "--",
         str(mount_point),
     ]

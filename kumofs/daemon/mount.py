@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -22,17 +23,18 @@ from kumofs.catalog.claims import read_inode
 from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.port import Engine
 from kumofs.config import Settings, make_private_dir
+from kumofs.daemon import replies
 from kumofs.daemon.control import Message, serve
 from kumofs.daemon.mount_point import check_fuse, check_mount_point
 from kumofs.daemon.runtime import Place, alive, announced, place_of
 from kumofs.daemon.session_watch import watch
 from kumofs.daemon.upkeep import keep_up
 from kumofs.errors import CatalogUnavailable, MountFailed
-from kumofs.fs import feed, saving, session
+from kumofs.fs import feed, saving, session, settling
 from kumofs.fs.drive import Drive
 from kumofs.fs.invalidation import Invalidation
-from kumofs.fs.node import Node
 from kumofs.fs.orphans import Orphans
+from kumofs.fs.outbox import Outbox
 from kumofs.fs.tree import Tree
 from kumofs.offload import Lane
 from kumofs.sharing.access import Access
@@ -45,6 +47,8 @@ log = logging.getLogger(__name__)
 CATALOG_THREADS = 8
 UPLOAD_THREADS = 4
 DISK_THREADS = 8
+ROOT_NUMBER = 1
+"""What the kernel calls the root of every mount."""
 
 
 class Ownership(StrEnum):
@@ -61,6 +65,7 @@ class Options:
     read_only: bool = False
     allow_other: bool = False
     ownership: Ownership = Ownership.MOUNTER
+    write_through: bool = False
 
 
 def run(settings: Settings, mount_point: Path, options: Options, ready: Callable[[], None]) -> None:
@@ -113,9 +118,19 @@ class Mount:
         with session.mounted(drive, self.mount_point, read_only=self.options.read_only, allow_other=self.options.allow_other):
             await self.answer(drive)
         await saving.keep_all(drive)
-        left = [message async for message in drained(drive)][-1]["failed"]
+        left = await self.send_rest(drive)
         if left:
             log.error("%d files are not saved yet; they are kept in %s for the next mount", left, drive.area.directory)
+
+    async def send_rest(self, drive: Drive) -> int:
+        """Send what is left once nobody is answered any more; how many files could not be."""
+        failed = 0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(drive.outbox.run, partial(saving.save, drive))
+            async for message in replies.drained(drive):
+                failed = message.get("failed", failed)
+            nursery.cancel_scope.cancel()
+        return failed
 
     def compose(self) -> Drive:
         """Everything the file system works with."""
@@ -136,6 +151,8 @@ class Mount:
             catalog=catalog,
             uploads=uploads,
             disk=Lane(DISK_THREADS),
+            outbox=Outbox(self.area),
+            write_through=self.options.write_through,
             deadline_s=self.settings.deadline_s,
             shown_owner=(os.getuid(), os.getgid()) if self.options.ownership is Ownership.MOUNTER else None,
         )
@@ -148,7 +165,8 @@ class Mount:
                 nursery.start_soon(end_on_signal, nursery.cancel_scope)
                 nursery.start_soon(feed.follow, drive, kernel)
                 nursery.start_soon(drive.orphans.run)
-                nursery.start_soon(saving.retry, drive)
+                nursery.start_soon(drive.outbox.run, partial(saving.save, drive))
+                nursery.start_soon(settling.Settler(drive).run)
                 nursery.start_soon(watch, drive, self.token)
                 nursery.start_soon(keep_up, drive)
                 await nursery.start(serve, self.place.socket, lambda request: self.reply(drive, request))
@@ -160,44 +178,37 @@ class Mount:
 
     async def reply(self, drive: Drive, request: Message) -> AsyncIterator[Message]:
         """What the control socket answers."""
-        if request.get("do") == "status":
-            yield self.status(drive)
-        elif request.get("do") == "drain":
-            with trio.CancelScope(shield=True):
-                async for message in drained(drive):
+        match request:
+            case {"do": "status"}:
+                yield {**self.status(drive), **replies.status(drive)}
+            case {"do": "drain"}:
+                with trio.CancelScope(shield=True):
+                    async for message in replies.drained(drive):
+                        yield message
+            case {"do": "sync"}:
+                async for message in replies.synced(drive, self.within(request)):
                     yield message
-        else:
-            yield {"error": "unknown request"}
+            case {"do": "settle"}:
+                async for message in replies.settled(drive):
+                    yield message
+            case _:
+                yield {"error": "unknown request"}
+
+    def within(self, request: Message) -> int | None:
+        """The inode that a request is about, by the number that the kernel knows it by; None: everything."""
+        number = request.get("inode")
+        return self.user.root if number == ROOT_NUMBER else number
 
     def status(self, drive: Drive) -> Message:
-        """What the mount is, and what is still on its way."""
-        waiting = staged(drive)
+        """What the mount is."""
         return {
             "mount_point": str(self.mount_point),
             "email": self.user.email,
             "home": self.user.home,
             "read_only": self.options.read_only,
+            "write_through": self.options.write_through,
             "ended": drive.access.ended,
-            "pending": len(waiting),
-            "pending_bytes": sum(node.size for node in waiting),
-            "errors": [f"{node.ino}: {node.staged.error}" for node in waiting if node.staged and node.staged.error][:20],
         }
-
-
-def staged(drive: Drive) -> list[Node]:
-    """The nodes whose bytes are not in the store yet."""
-    return [node for node in drive.tree.nodes() if node.staged is not None and node.inode.names]
-
-
-async def drained(drive: Drive) -> AsyncIterator[Message]:
-    """Save everything; a message before each file, and one at the end."""
-    waiting = staged(drive)
-    failed = 0
-    for number, node in enumerate(waiting):
-        yield {"left": len(waiting) - number}
-        failed += await saving.save_all(drive, [node])
-    await drive.orphans.strip_all()
-    yield {"left": 0, "done": True, "failed": failed}
 
 
 async def end_on_signal(scope: trio.CancelScope) -> None:

@@ -38,7 +38,7 @@ async def change(drive: Drive, node: Node, wanted: Change, *, opened: bool, by_r
     if wanted.mtime_ns is not None and node.staged is not None:
         node.staged.mtime_ns = wanted.mtime_ns
     if wanted.size is not None and not opened:
-        await saving.save(drive, node)
+        await saving.closed(drive, node)
 
 
 def document_fields(node: Node, wanted: Change, *, by_root: bool) -> dict[str, Any]:

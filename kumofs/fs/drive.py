@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.port import Engine
 from kumofs.errors import BadName, NameTooLong
-from kumofs.fs.node import Node
+from kumofs.fs.moved import Moved
 from kumofs.fs.orphans import Orphans
+from kumofs.fs.outbox import Outbox
 from kumofs.fs.tree import Tree
 from kumofs.model import NAME_MAX_BYTES
 from kumofs.offload import Lane
 from kumofs.sharing.access import Access
 from kumofs.staging.area import StagingArea
 from kumofs.store.protocol import Store
+
+CONFLICTS_SHOWN = 20
 
 
 class Caller(Protocol):
@@ -53,12 +57,16 @@ class Drive:
     catalog: Lane
     uploads: Lane
     disk: Lane
+    outbox: Outbox
     shown_owner: tuple[int, int] | None = None
     """The user and group that everything is shown as belonging to (`--ownership mounter`); None: as it is stored."""
     deadline_s: float = 30.0
     """How long a program waits for one answer; then it is EIO."""
-    unsaved: set[Node] = field(default_factory=set)
-    """Nodes whose upload failed; `saving.retry` tries them again."""
+    write_through: bool = False
+    """Closing a file waits for its upload."""
+    moved: Moved = field(default_factory=Moved)
+    conflicts: deque[str] = field(default_factory=lambda: deque(maxlen=CONFLICTS_SHOWN))
+    """Names of the copies that were kept beside a file because another mount had changed it, the last ones."""
 
 
 def decode_name(name: bytes) -> str:

@@ -77,6 +77,8 @@ async def unlink(drive: Drive, parent: int, name: bytes) -> None:
     node = drive.tree.adopt(inode)
     touched(directory, now_ns)
     drive.tree.drop_name(directory, text)
+    if inode.names and inode.moved_us:
+        drive.moved.add(inode.ino)  # another name is the first now
     let_go(drive, node)
 
 
@@ -110,6 +112,7 @@ async def rename(drive: Drive, parent: int, name: bytes, new_parent: int, new_na
         renaming.rename, drive.engine, entry_id(source.ino, old), entry_id(target.ino, new), now_ns, may_replace
     )
     node = drive.tree.adopt(done.inode)
+    drive.moved.add(node.ino)
     if entry_id(source.ino, old) in done.inode.names:
         return  # two names of one file: both stay
     victim = drive.tree.find(done.replaced) if done.replaced is not None else None
@@ -130,7 +133,7 @@ def let_go(drive: Drive, node: Node) -> None:
         drive.tree.drop_unused(node)
         return
     if node.staged is not None and not node.busy:
-        drive.unsaved.discard(node)
+        drive.outbox.discard(node)
         node.staged.forget()
         node.staged = None
     drive.orphans.add(node.ino)

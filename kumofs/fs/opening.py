@@ -101,7 +101,7 @@ async def create_file(drive: Drive, parent: int, name: bytes, mode: int, flags: 
 async def save_empty(drive: Drive, node: Node) -> None:
     """A file made by mknod is never opened for it, and still is an object."""
     writing.begin(drive, node, keep_base=False)
-    await saving.save(drive, node)
+    await saving.closed(drive, node)
 
 
 async def close_file(drive: Drive, file: OpenFile) -> None:
@@ -113,11 +113,13 @@ async def close_file(drive: Drive, file: OpenFile) -> None:
     if not node.inode.names:
         naming.let_go(drive, node)
         return
-    if node.staged is not None and node not in drive.unsaved:
+    if node.staged is not None and node not in drive.outbox:
         try:
-            await saving.save(drive, node)
+            await saving.closed(drive, node)
         except KumofsError as problem:
             log.warning("inode %d stays staged: %s", node.ino, problem)
+    if node.staged is not None and not node.opens and not node.busy:
+        node.staged.rest()
     if not node.inode.names and not node.opens:
         naming.let_go(drive, node)
     else:

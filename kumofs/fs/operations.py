@@ -177,7 +177,7 @@ class Operations(pyfuse3.Operations):
     async def flush(self, fh: FileHandleT) -> None:
         file = self._files.get(fh)
         if file.writable:
-            await saving.save(self._drive, file.node)
+            await saving.closed(self._drive, file.node)
 
     @answered
     async def fsync(self, fh: FileHandleT, datasync: bool) -> None:

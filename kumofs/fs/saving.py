@@ -1,14 +1,12 @@
-"""Saving: a node's staged bytes become its committed content, at flush, fsync and close (write-through).
+"""Saving: a node's staged bytes become its committed content: in the background after close, at once for fsync.
 
-A failure is reported to the program that closed or synced; the bytes are journalled and tried again: by `retry` in the
-background, at unmount, and by the next mount.
+`closed` is what a close does: it journals the bytes, which then survive this process, and puts the file into the outbox.
+A failed upload is noted, and tried again by the outbox, at unmount, and by the next mount.
 """
 
 from __future__ import annotations
 
 import logging
-
-import trio
 
 from kumofs.catalog.inodes import read_inode
 from kumofs.errors import CatalogUnavailable, KumofsError
@@ -23,7 +21,18 @@ from kumofs.staging.staged import StagedFile
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 15.0
+
+async def closed(drive: Drive, node: Node) -> None:
+    """A program closed the file. Write-through: saves, and raises why it cannot; else the bytes are kept to be sent."""
+    staged = node.staged
+    if staged is None or not node.inode.names:
+        return
+    if drive.write_through:
+        await save(drive, node)
+        return
+    if not staged.journalled:
+        staged.journal(durable=False)
+    drive.outbox.add(node)
 
 
 async def save(drive: Drive, node: Node) -> None:
@@ -54,14 +63,18 @@ async def conclude(drive: Drive, node: Node, staged: StagedFile, done: Committed
     if done.outcome is Outcome.CONFLICT and done.inode is not None:
         await save_beside(drive, node, staged, done)
     elif done.outcome is Outcome.UNLINKED:
+        drive.outbox.discard(node)
         return  # open files live on in the staging area; the last close discards them
     else:
         staged.forget()
     if node.kernel_data is not None and done.inode is not None and done.inode.content is not None:
         node.kernel_data = done.inode.content.data if done.outcome is Outcome.COMMITTED else None
+    drive.outbox.discard(node)
     node.staged = None
     node.close_reader()
-    drive.unsaved.discard(node)
+    if done.inode is not None and done.inode.moved_us:
+        drive.moved.add(node.ino)
+    drive.tree.drop_unused(node)
 
 
 async def save_beside(drive: Drive, node: Node, staged: StagedFile, done: Committed) -> None:
@@ -69,18 +82,20 @@ async def save_beside(drive: Drive, node: Node, staged: StagedFile, done: Commit
     assert done.inode is not None
     ours = await drive.uploads.run_in_thread(keep_both, drive.engine, drive.store, drive.numbers, staged, done.inode, drive.host)
     copy = drive.tree.adopt(ours)
+    drive.outbox.discard(node)
     copy.staged, node.staged = staged, None
+    drive.conflicts.append(name_of(ours.names[0]))
     directory = drive.tree.find(parent_of(ours.names[0]))
     if directory is not None:
         drive.tree.add_name(directory, name_of(ours.names[0]), copy)
     log.warning("inode %d was changed elsewhere; the version written here is kept as %r", node.ino, name_of(ours.names[0]))
-    await save(drive, copy)
+    await closed(drive, copy)
 
 
 async def keep_for_later(drive: Drive, node: Node, staged: StagedFile, problem: KumofsError) -> None:
     """Journal what could not be saved, so that it survives this mount."""
     staged.error = str(problem) or type(problem).__name__
-    drive.unsaved.add(node)
+    drive.outbox.put_off(node, problem)
     log.warning("inode %d is not saved yet: %s", node.ino, staged.error)
     await drive.disk.run_in_thread(staged.journal)
 
@@ -100,25 +115,6 @@ async def sync(drive: Drive, node: Node | None) -> None:
     if node is not None:
         await save(drive, node)
     await drive.catalog.run_in_thread(drive.engine.barrier)
-
-
-async def save_all(drive: Drive, nodes: list[Node]) -> int:
-    """Save each of the nodes; how many could not be."""
-    failed = 0
-    for node in nodes:
-        try:
-            await save(drive, node)
-        except KumofsError:
-            failed += 1
-    return failed
-
-
-async def retry(drive: Drive) -> None:
-    """Try what failed again, for ever."""
-    while True:
-        await trio.sleep(RETRY_S)
-        if drive.access.ended is None:
-            await save_all(drive, list(drive.unsaved))
 
 
 async def replay(drive: Drive) -> int:
@@ -142,8 +138,7 @@ async def replay(drive: Drive) -> int:
             continue
         node = drive.tree.adopt(inode)
         node.staged = staged
-        staged.error = "waits for its upload"
-        drive.unsaved.add(node)
+        drive.outbox.add(node)
         found += 1
     area.drop_unjournalled()
     return found

@@ -19,6 +19,8 @@ async def write(drive: Drive, node: Node, offset: int, body: bytes) -> int:
     drive.access.may_write()
     if offset + len(body) > drive.store.capabilities.object_max_bytes:
         raise TooLarge("the store keeps no object of that size")
+    if not drive.area.has_room(len(body)):
+        await drive.outbox.wait_room(len(body))
     staged = node.staged
     if staged is None or node.busy:
         async with node.lock:

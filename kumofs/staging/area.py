@@ -17,6 +17,9 @@ from pathlib import Path
 from kumofs.errors import ConfigError, MountFailed
 
 SLOTS_MAX = 1000
+BYTES_MAX = 10 << 30
+"""Staged bytes before writers wait; less where the disk is small."""
+DISK_SHARE = 0.5
 
 
 class StagingArea:
@@ -25,6 +28,9 @@ class StagingArea:
     def __init__(self, directory: Path, lock_fd: int) -> None:
         self.directory = directory
         self._lock_fd = lock_fd
+        self.used_bytes = 0
+        """What staged files of this mount hold; they count themselves."""
+        self.bytes_max = min(BYTES_MAX, int(self.free_bytes() * DISK_SHARE))
 
     @classmethod
     def open(cls, state_dir: Path, home: str) -> StagingArea:
@@ -69,6 +75,10 @@ class StagingArea:
         for path in [*self.directory.glob("*.data"), *self.directory.glob("*.copy"), *self.directory.glob("*.new")]:
             if path.suffix != ".data" or path.stem not in recorded:
                 path.unlink(missing_ok=True)
+
+    def has_room(self, more_bytes: int) -> bool:
+        """Whether that much more may be staged."""
+        return self.used_bytes + more_bytes <= self.bytes_max
 
     def free_bytes(self) -> int:
         """Room on the disk that the area lies on."""

@@ -29,17 +29,19 @@ class Record:
     mtime_ns: int
 
 
-def write_record(path: Path, record: Record) -> None:
-    """Put a record in place; when this returns it survives a power cut."""
+def write_record(path: Path, record: Record, *, durable: bool = True) -> None:
+    """Put a record in place; when this returns it survives the process, and, where `durable`, a power cut."""
     document = {**asdict(record), "base": content_field(record.base) if record.base else None}
     draft = path.with_suffix(".new")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with open(fd, "w") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
+        file.write(json.dumps(document))
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     draft.replace(path)
-    sync_directory(path.parent)
+    if durable:
+        sync_directory(path.parent)
 
 
 def read_record(path: Path) -> Record | None:

@@ -13,6 +13,8 @@ class RangeSet:
     def __init__(self, ranges: list[Range] | None = None) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
+        self.total = 0
+        """Bytes in all ranges."""
         for start, end in ranges or []:
             self.add(start, end)
 
@@ -34,14 +36,17 @@ class RangeSet:
         if first < last:
             start = min(start, self._starts[first])
             end = max(end, self._ends[last - 1])
+        self.total += end - start - sum(self._ends[first:last]) + sum(self._starts[first:last])
         self._starts[first:last] = [start]
         self._ends[first:last] = [end]
 
     def cut(self, size: int) -> None:
         """Take everything from `size` on out."""
         keep = bisect_left(self._starts, size)
+        self.total -= sum(self._ends[keep:]) - sum(self._starts[keep:])
         del self._starts[keep:], self._ends[keep:]
         if self._ends and self._ends[-1] > size:
+            self.total -= self._ends[-1] - size
             self._ends[-1] = size
 
     def gaps(self, start: int, end: int) -> list[Range]:

@@ -43,10 +43,13 @@ class StagedFile:
         self._area = area
         self._shared = False
         self._unflushed = 0
+        self._counted = 0
+        self.journalled = False
+        """Whether the journal has it as it is now."""
         self.path = area.data_path(ino)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         with disk_errors():
-            self.fd = os.open(self.path, flags, 0o600)
+            self._fd: int | None = os.open(self.path, flags, 0o600)
 
     @classmethod
     def restore(cls, area: StagingArea, record: Record) -> StagedFile:
@@ -60,16 +63,38 @@ class StagedFile:
         staged.error = None
         staged._area = area
         staged.path = area.data_path(record.ino)
-        with disk_errors():
-            staged.fd = os.open(staged.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        staged._fd = None
         staged._shared = True
-        staged._unflushed = 0
+        staged._unflushed = staged._counted = 0
+        staged.journalled = True
+        with disk_errors():
+            staged.path.stat()
+        staged._count()
         return staged
+
+    @property
+    def fd(self) -> int:
+        """The open file; opened where it rests."""
+        if self._fd is None:
+            with disk_errors():
+                self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return self._fd
+
+    def rest(self) -> None:
+        """Close the file until somebody wants it again: thousands may wait for their upload."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _count(self) -> None:
+        self._area.used_bytes += self.present.total - self._counted
+        self._counted = self.present.total
 
     def write(self, offset: int, body: bytes) -> int:
         """Put bytes at an offset; what lies between the old end and it becomes zeros."""
         with disk_errors():
             self._begin_change()
+            self.journalled = False
             done = 0
             while done < len(body):
                 done += os.pwrite(self.fd, body[done:] if done else body, offset + done)
@@ -77,6 +102,7 @@ class StagedFile:
             self.present.add(self.size, offset)
         self.present.add(offset, offset + done)
         self.size = max(self.size, offset + done)
+        self._count()
         self._unflushed += done
         if self._unflushed >= FLUSH_BYTES:
             self._begin_flush(offset + done)
@@ -97,6 +123,10 @@ class StagedFile:
         if size > self.size:
             self.present.add(self.size, size)
         self.size = size
+        self._count()
+        if self.journalled:
+            self.journalled = False
+            self.journal(durable=False)  # or the record of what was cut would bring zeros back after a kill
 
     def gaps(self, start: int, end: int) -> list[Range]:
         """The parts of [start, end) that are still only in `base`."""
@@ -113,6 +143,7 @@ class StagedFile:
     def note_filled(self, start: int, end: int) -> None:
         """Somebody put the bytes of `base` there."""
         self.present.add(start, end)
+        self._count()
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes that are there; the caller has filled the gaps."""
@@ -127,12 +158,14 @@ class StagedFile:
         """What the journal keeps of it."""
         return Record(self.ino, self.data, self.base, self.size, tuple(self.present.as_list()), self.mtime_ns)
 
-    def journal(self) -> None:
-        """Make the bytes and their record survive the process and the power."""
+    def journal(self, *, durable: bool = True) -> None:
+        """Make the bytes and their record survive the process, and, where `durable`, the power."""
         with disk_errors():
             os.ftruncate(self.fd, self.size)
-            os.fsync(self.fd)
-            write_record(self._area.journal_path(self.ino), self.record())
+            if durable:
+                os.fsync(self.fd)
+            write_record(self._area.journal_path(self.ino), self.record(), durable=durable)
+        self.journalled = True
 
     def move_to(self, ino: int) -> None:
         """Become the bytes of another, new inode (a conflict copy). The gaps are filled."""
@@ -153,7 +186,9 @@ class StagedFile:
 
     def close(self) -> None:
         """Let the files go, bytes and record stay for the next mount."""
-        os.close(self.fd)
+        self.rest()
+        self._area.used_bytes -= self._counted
+        self._counted = 0
         if self.base_reader is not None:
             self.base_reader.close()
             self.base_reader = None
@@ -175,8 +210,8 @@ class StagedFile:
         while done < size:
             done += os.copy_file_range(self.fd, fd, min(COPY_BYTES, size - done), done, done)
         draft.replace(self.path)
-        os.close(self.fd)
-        self.fd = fd
+        self.rest()
+        self._fd = fd
 
 
 @contextmanager
