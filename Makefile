@@ -1,10 +1,13 @@
 # Two commands do all the set-up on a fresh Debian 12 machine: `make demo` and `make test`.
+# `make test-services` runs the tests on real servers, `make demo SERVICES=1` shows the drive on them: docs/testing.md.
 
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test posix lint clean
+WORKERS ?= 2
+
+.PHONY: setup demo test services test-services posix lint clean
 
 setup: $(STAMP)
 
@@ -16,10 +19,16 @@ $(STAMP): setup.cfg pyproject.toml
 	touch $(STAMP)
 
 demo: setup
-	scripts/demo
+	SERVICES=$(SERVICES) scripts/demo
 
 test: setup
-	$(VENV)/bin/pytest $(TESTS)
+	$(VENV)/bin/pytest -n $(WORKERS) --dist loadfile $(TESTS)
+
+services:
+	scripts/services install
+
+test-services: setup
+	scripts/test-services
 
 posix: setup
 	scripts/posix-suite $(POSIX)

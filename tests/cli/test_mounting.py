@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 from kumofs.cli.exit_status import OTHER, STATUS, UNSAVED, USAGE
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -36,16 +38,18 @@ def test_a_busy_mount_point(mounted) -> None:
 
 
 def test_a_wrong_setting(world) -> None:
-    (world.base / "config" / "kumofs" / "config.toml").write_text("colour = 1\n")
+    world.config_file.write_text("colour = 1\n")
     assert "colour" in world.run("status", status=19)
 
 
+@pytest.mark.sqlite_catalog
 def test_an_unreachable_catalog(world) -> None:
     world.signup()
     (world.base / "data" / "kumofs" / "catalog.db").write_bytes(b"not a database" * 100)
     world.run("whoami", status=14)
 
 
+@pytest.mark.directory_store
 def test_an_unreachable_store(world) -> None:
     world.signup()
     (world.base / "drive").mkdir()

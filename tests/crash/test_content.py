@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from kumofs.cache.reader import Reader
 from kumofs.catalog.claims import read_inode
 from kumofs.catalog.create import create, make_root
 from kumofs.catalog.numbers import Numbers
-from kumofs.catalog.sqlite import SqliteEngine
+from kumofs.catalog.port import Engine
 from kumofs.catalog.unlink import unlink
 from kumofs.model import Inode, Kind
 from kumofs.staging.area import StagingArea
@@ -20,7 +21,7 @@ from kumofs.staging.collect import collect
 from kumofs.staging.commit import Outcome, commit, roll_forward
 from kumofs.staging.reclaim import reclaim
 from kumofs.staging.staged import StagedFile
-from kumofs.store.directory import DirectoryStore
+from kumofs.store.protocol import Store
 
 
 class Stopped(BaseException):
@@ -51,10 +52,9 @@ class StopsAfter:
 class Machine:
     """A catalog, a store and a file in them."""
 
-    def __init__(self, base: Path) -> None:
-        base.mkdir()
-        self.engine = SqliteEngine(base / "c.db")
-        self.store = DirectoryStore(base / "store")
+    def __init__(self, base: Path, engine: Engine, store: Store) -> None:
+        self.engine = engine
+        self.store = store
         self.area = StagingArea.open(base, "h")
         self.root = make_root(self.engine, "h", "o", 0, 0)
         draft = Inode(0, "h", Kind.FILE, (), 0o644, 0, 0, 1, 1, 1, 1, "o")
@@ -88,9 +88,18 @@ class Machine:
 
 
 @pytest.fixture
-def machines(tmp_path: Path) -> Callable[[], Machine]:
+def machines(tmp_path: Path, open_empty_engine, open_empty_store) -> Iterator[Callable[[], Machine]]:
     count = iter(range(1000))
-    return lambda: Machine(tmp_path / str(next(count)))
+    with ExitStack() as opened:
+
+        def make() -> Machine:
+            opened.close()  # one machine at a time is enough
+            base = tmp_path / str(next(count))
+            base.mkdir()
+            engine = opened.enter_context(open_empty_engine(base / "c.db"))
+            return Machine(base, engine, opened.enter_context(open_empty_store(base / "store")))
+
+        yield make
 
 
 def stop_everywhere(machine: Callable[[], Machine], prepare: Callable[[Machine], Any], act: Callable[..., object]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,8 +35,17 @@ def mongomock_engine(tmp_path: Path) -> Engine:
     return MongoEngine(mongomock.MongoClient()["kumofs"])
 
 
-@pytest.fixture(params=[sqlite_engine, mongomock_engine], ids=["sqlite", "mongomock"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    opened: Engine = request.param(tmp_path)
+ENGINES = {"sqlite": sqlite_engine, "mongomock": mongomock_engine}
+
+
+@pytest.fixture(params=[*ENGINES, "mongodb"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path, open_empty_engine) -> Iterator[Engine]:
+    if request.param == "mongodb":
+        if "KUMOFS_TEST_MONGODB" not in os.environ:
+            pytest.skip("KUMOFS_TEST_MONGODB names no MongoDB server")
+        with open_empty_engine(tmp_path) as opened:
+            yield opened
+        return
+    opened = ENGINES[request.param](tmp_path)
     yield opened
     opened.close()
