@@ -210,7 +210,9 @@ def test_attributes_and_content_change_once(world, home, applied) -> None:
         lambda engine: commit_content(engine, read_inode(world.direct, ino), None),
     ]
     for change in changes:
-        for before, after in each_loss(world, applied, lambda: read_inode(world.direct, ino), lambda _, c=change: c(world.through)):
+        for before, after in each_loss(
+            world, applied, lambda: read_inode(world.direct, ino), lambda _, c=change: c(world.through)
+        ):
             assert after is not None
             assert after == read_inode(world.direct, ino)
             assert (after.rev - before.rev, after.arev - before.arev) in ((0, 1), (1, 1), (1, 0)), "once"
