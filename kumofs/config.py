@@ -31,7 +31,6 @@ class S3Settings:
     storage_class: str | None = None
 
 
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where things are. Directories are kumofs's own below the XDG ones; URLs as `open_engine` and `open_store` take them."""
