@@ -10,6 +10,7 @@ from pathlib import Path
 import mongomock
 import mongomock.collection
 import pytest
+from pymongo import MongoClient
 
 from kumofs.catalog.mongo import MongoEngine
 from kumofs.catalog.port import Engine
@@ -49,3 +50,12 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path, open_empty_engine) ->
     opened = ENGINES[request.param](tmp_path)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def orders_by_utf16(request: pytest.FixtureRequest) -> bool:
+    """Whether the engine under test is mongo-java-server, which unlike any real one tells no git version."""
+    if request.node.callspec.params["engine"] != "mongodb":
+        return False
+    with MongoClient[dict[str, object]](os.environ["KUMOFS_TEST_MONGODB"]) as client:
+        return "gitVersion" not in client.admin.command("buildInfo")

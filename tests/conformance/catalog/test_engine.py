@@ -115,13 +115,21 @@ def test_stamps_are_the_engines_time(engine: Engine) -> None:
 
 
 def test_a_scan_is_in_code_point_order_between_exclusive_bounds(engine: Engine) -> None:
-    names = ["", "!", "A", "a", "a ", "a/b", "b", "~", "é", "日", "\uffff", "😀"]
+    names = ["", "!", "A", "a", "a ", "a/b", "b", "~", "é", "日", "\uffff"]
     for name in names:
         engine.insert("entries", entry(f"1/{name}"))
     engine.insert("entries", entry("10/x"))
     engine.insert("entries", entry("2/x"))
     assert [doc["_id"] for doc in engine.scan("entries", "1/", "10")] == [f"1/{name}" for name in sorted(names[1:])]
     assert [doc["_id"] for doc in engine.scan("entries", "1/a", "1/b")] == ["1/a ", "1/a/b"]
+
+
+def test_a_scan_has_characters_beyond_the_basic_plane_last(engine: Engine, orders_by_utf16: bool) -> None:
+    for name in ("1/\uffff", "1/😀"):
+        engine.insert("entries", entry(name))
+    if orders_by_utf16:
+        pytest.xfail("this server, mongo-java-server, compares strings by UTF-16 units; MongoDB by code points")
+    assert [doc["_id"] for doc in engine.scan("entries")] == ["1/\uffff", "1/😀"]
 
 
 def test_a_scan_pages(engine: Engine) -> None:
