@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
@@ -204,13 +205,21 @@ def test_a_final_answer_is_not_asked_for_again() -> None:
 
 def test_an_answer_that_never_comes_is_waited_for_until_the_deadline() -> None:
     collection = mongomock.MongoClient()["k"]["c"]
-
-    def broken(*args: Any, **kwargs: Any) -> None:
-        raise AutoReconnect("connection closed")
-
-    collection.find_one_and_update = broken
+    collection.find_one_and_update = no_answer
     with pytest.raises(AutoReconnect):
         certain(collection, 0.3).update(Update("c", 1))
+
+
+def test_a_batch_that_took_all_the_time_there_was_ends() -> None:
+    collection = Losing(1, True, lambda: time.sleep(0.2))
+    broken = certain(collection)
+    collection.inner.find_one_and_update = collection.inner.insert_one = no_answer
+    with pytest.raises(AutoReconnect):
+        broken.batch(BATCH, 0.1)
+
+
+def no_answer(*args: Any, **kwargs: Any) -> None:
+    raise AutoReconnect("connection closed")
 
 
 def test_what_took_long_is_stamped_again(monkeypatch: pytest.MonkeyPatch) -> None:
