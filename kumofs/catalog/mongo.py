@@ -15,6 +15,7 @@ Needs nothing but atomic single documents, so it runs on a standalone server, a 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -50,8 +51,10 @@ T = TypeVar("T")
 def open_mongo(url: str, deadline_s: float = DEADLINE_S) -> MongoEngine:
     """The engine of a `mongodb://` URL that names a database. ConfigError, CatalogUnavailable."""
     try:
-        database = client_of(url, deadline_s).get_default_database()
-    except (ConfigurationError, InvalidURI, ValueError, TypeError, OSError) as problem:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # an option that pymongo leaves out of account: it may be `tls`
+            database = client_of(url, deadline_s).get_default_database()
+    except (ConfigurationError, InvalidURI, ValueError, TypeError, OSError, UserWarning) as problem:
         raise wrong_url(problem, url) from None  # the driver's own text may hold the password
     return MongoEngine(database, urlsplit(url).netloc.rpartition("@")[2], deadline_s)
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TypeVar
 
@@ -52,7 +53,7 @@ def until_certain(attempt: Callable[[bool], T], deadline_s: float, lost: bool = 
     """
     ends = time.monotonic() + deadline_s
     pause_s = 0.0
-    with pymongo.timeout(deadline_s):
+    with bounded(deadline_s):
         while True:
             try:
                 return attempt(lost)
@@ -62,6 +63,11 @@ def until_certain(attempt: Callable[[bool], T], deadline_s: float, lost: bool = 
             lost = True
             time.sleep(pause_s)
             pause_s = min(PAUSE_MAX_S, 2 * pause_s or 0.02)
+
+
+def bounded(seconds: float) -> AbstractContextManager[None]:
+    """Within it every request ends after `seconds` in all; pymongo refuses less than nothing, and takes 0 for no bound."""
+    return pymongo.timeout(max(seconds, 0.001))
 
 
 class CertainWrites:
@@ -92,7 +98,7 @@ class CertainWrites:
         ops = [new_op() for _ in steps]
         began = time.monotonic()
         try:
-            with pymongo.timeout(deadline_s):
+            with bounded(deadline_s):
                 matched = self._at_once(steps, ops)
         except PyMongoError as problem:
             if not in_doubt(problem) and not bulk_in_doubt(problem):

@@ -27,7 +27,8 @@ IN_DOUBT = frozenset({6, 7, 50, 64, 89, 91, 189, 262, 9001, 10107, 11600, 11602,
 """Codes after which a write may or may not have been done: time was up, the primary stepped down, a host went away."""
 BAD_LOGIN = frozenset({11, 18, 8000})
 UNAUTHORISED = 13
-NO_RETRYABLE_WRITES = 20
+NO_RETRYABLE_WRITES = frozenset({20, 301})
+"""MongoDB's code (a storage engine without them), and DocumentDB's."""
 
 
 def in_doubt(problem: PyMongoError) -> bool:
@@ -56,7 +57,7 @@ def explained(problem: PyMongoError, hosts: str) -> str:
         return f"the catalog at {hosts} does not accept the user and password of its URL (nor a wrong authSource)"
     if code == UNAUTHORISED:
         return f"the catalog at {hosts} lets in, but not read and write: the user needs the role readWrite on the database"
-    if code == NO_RETRYABLE_WRITES and "etryable" in text:
+    if code in NO_RETRYABLE_WRITES and "etryable" in text:
         return f"the catalog at {hosts} has no retryable writes: add retryWrites=false to its URL"
     if isinstance(problem, InvalidOperation) and "close" in text:
         return "the catalog is closed"

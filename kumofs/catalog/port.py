@@ -8,7 +8,7 @@ The contract, held by one conformance suite over every engine:
   ordered as Python orders them (str: by code point).
 - `where` is equality of top-level fields, or PRESENT / ABSENT: the compare in compare-and-swap.
 - An engine raises `Duplicate` and `CatalogUnavailable`, nothing else of its own. After CatalogUnavailable a write may
-  or may not have happened.
+  or may not have happened; without it, it has happened exactly once, also where a server's answer was lost.
 - Every engine is thread-safe, and bounded in time by its own deadline.
 """
 
@@ -121,7 +121,11 @@ class Engine(Protocol):
         ...
 
     def delete(self, collection: str, id: Id, where: Mapping[str, Any] | None = None) -> Document | None:
-        """Compare-and-delete: the document that was removed, or None."""
+        """Compare-and-delete: the document that was removed, or None.
+
+        Where a server's answer was lost and the document is gone afterwards, it counts as removed by this call, and only its
+        `_id` and what `where` says of it are returned: ask whether it is None, and rely on no other field.
+        """
         ...
 
     def batch(self, steps: Sequence[Step]) -> int:

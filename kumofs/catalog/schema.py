@@ -13,6 +13,23 @@
 
 Invariants: every uniqueness that correctness rests on is `_id` uniqueness; an inode number is never used again;
 `names` and `removing` are absent, never empty, so that `where` can ask for their presence.
+
+On a sharded cluster each collection is sharded on `_id`, or not at all: a write finds its document by `_id` alone, so any
+other key would send it to every shard, and only a shard key keeps `_id` unique across them.
+
+| collection     | shard key         | why |
+|----------------|-------------------|-----|
+| inodes         | {_id: "hashed"}   | numbers rise, so ranges would send every new inode to one shard; feed and tags ask each |
+| entries        | {_id: 1}          | a directory is one range of ids, read in order: one shard as a rule |
+| objects        | {_id: 1}          | the keys under a prefix are one range; `ino` is asked of all shards, seldom |
+| sessions       | {_id: "hashed"}   | random ids, always read singly |
+| attempts       | {_id: "hashed"}   | the same |
+| users          | none              | `email` and `home` are unique: such an index must begin with the shard key; it is small |
+| counters       | none              | one document, one write for 256 new inodes |
+| leases         | none              | one document a home, there only while a directory changes its parent |
+
+Nothing else of a server is needed: no transactions, no `$lookup`, no change streams, no aggregation, no TTL, no sessions. So
+Amazon DocumentDB serves too (with `retryWrites=false` in its URL, for it has none: see `mongo_certain`).
 """
 
 from __future__ import annotations

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 POLL_S = 1.0
 OVERLAP_S = 2.0
+"""From stamp to sight: the errors of two hosts' estimates of the server's clock (milliseconds, half a round trip at worst), and
+the way of the write, which stamps again what took more than a second."""
 OVERLAP_LOCAL_S = 0.25
 """One host's clock: only a transaction lies between stamp and sight."""
 PAGE = 10_000

@@ -26,6 +26,8 @@ NAMES_MAX = 200_000
 """About 1 KiB a name with its node."""
 PAGE = 500
 """Names per step of loading: about 15 ms of the event loop with the embedded engine."""
+REMOTE_PAGE = 4000
+"""The same where a step is two round trips in a thread: some 2 MiB."""
 
 
 class Tree:
@@ -123,8 +125,9 @@ class Tree:
             finally:
                 directory.partial = None
 
-    async def page(self, directory: Node, after: str, limit: int = PAGE) -> Page:
+    async def page(self, directory: Node, after: str) -> Page:
         """Names and inodes behind the name `after`, as the catalog has them now."""
+        limit = PAGE if self._engine.quick else REMOTE_PAGE
         return await self._lane.run(list_page, self._engine, directory.ino, after, limit)
 
     def add_name(self, directory: Node, name: str, node: Node) -> None:

@@ -14,10 +14,11 @@ import secrets
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import bson
@@ -33,16 +34,17 @@ from kumofs.catalog.contents import commit_content, delete_inode, delete_object,
 from kumofs.catalog.inodes import change_attributes, list_page, set_tags, set_xattrs
 from kumofs.catalog.mongo import open_mongo
 from kumofs.catalog.numbers import BLOCK, take_block
-from kumofs.catalog.port import Engine
+from kumofs.catalog.port import Delete, Engine, Update
 from kumofs.catalog.schema import COLLECTIONS
 from kumofs.catalog.unlink import unlink
-from kumofs.errors import SessionEnded
+from kumofs.errors import CatalogUnavailable, FileError, SessionEnded
 from kumofs.model import Content, Kind, ObjectState
 
 SERVER = os.environ.get("KUMOFS_TEST_MONGODB", "")
 REQUESTS_MAX = 60
 PASSWORD = "four little green words"
 OP_MSG = 2013
+T = TypeVar("T")
 NOT_COUNTED = {"hello", "isMaster", "ismaster", "endSessions", "ping", "saslStart", "saslContinue"}
 
 pytestmark = pytest.mark.skipif(not SERVER, reason="NOT TESTED: lost answers need KUMOFS_TEST_MONGODB=mongodb://127.0.0.1:PORT")
@@ -73,6 +75,10 @@ def command(request: bytes) -> str | None:
     return None if name in NOT_COUNTED else name
 
 
+def nothing() -> None:
+    """What others do as a rule."""
+
+
 class LosingProxy:
     """Passes requests and answers on, but for the one that it is told to lose."""
 
@@ -84,13 +90,18 @@ class LosingProxy:
         self._lock = threading.Lock()
         self._left = -1
         self._applied = True
+        self._meanwhile: Callable[[], object] = nothing
+        self.hangs = threading.Event()
         self.lost: str | None = None
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def lose(self, number: int, *, applied: bool) -> None:
-        """Break the connection at the request of that number from now on: after or before the server has done it."""
+    def lose(self, number: int, *, applied: bool, meanwhile: Callable[[], object] = nothing) -> None:
+        """Break the connection at the request of that number from now on: after or before the server has done it.
+
+        `meanwhile` is what somebody else does before the client can ask again. With `hangs` set, nothing is passed on at all.
+        """
         with self._lock:
-            self._left, self._applied, self.lost = number, applied, None
+            self._left, self._applied, self._meanwhile, self.lost = number, applied, meanwhile, None
 
     def close(self) -> None:
         self._listener.close()
@@ -108,9 +119,12 @@ class LosingProxy:
                 losing = self._is_the_one(command(request))
                 if losing and not self._applied:
                     return
+                if self.hangs.is_set():
+                    message(client)  # nothing comes until the client gives up
                 server.sendall(request)
                 answer = message(server)
                 if losing:
+                    self._meanwhile()
                     return
                 client.sendall(answer)
 
@@ -133,7 +147,7 @@ def world() -> Iterator[SimpleNamespace]:
         patch.setattr(pymongo.common, "MIN_HEARTBEAT_INTERVAL", 0.02)  # how soon pymongo looks again for a server it lost
         direct = open_mongo(f"{SERVER.rstrip('/')}/{name}")
         through = open_mongo(f"mongodb://127.0.0.1:{proxy.port}/{name}?serverMonitoringMode=poll&directConnection=true")
-        yield SimpleNamespace(direct=direct, through=through, proxy=proxy)
+        yield SimpleNamespace(direct=direct, through=through, proxy=proxy, name=name)
     through.close()
     direct.close()
     proxy.close()
@@ -153,11 +167,17 @@ def wipe(engine: Engine) -> None:
                 engine.delete(collection, doc["_id"])
 
 
-def each_loss(world: SimpleNamespace, applied: bool, prepare: Callable[[], Any], act: Callable[[Any], Any]) -> Iterator[tuple]:
+def each_loss(
+    world: SimpleNamespace,
+    applied: bool,
+    prepare: Callable[[], Any],
+    act: Callable[[Any], Any],
+    meanwhile: Callable[[], object] = nothing,
+) -> Iterator[tuple[Any, Any]]:
     """(what was prepared, what `act` made of it) for each request that can be lost, and once with none lost."""
     for number in range(1, REQUESTS_MAX):
         prepared = prepare()
-        world.proxy.lose(number, applied=applied)
+        world.proxy.lose(number, applied=applied, meanwhile=meanwhile)
         done = act(prepared)
         lost = world.proxy.lost
         world.proxy.lose(-1, applied=applied)
@@ -197,6 +217,72 @@ def test_a_name_changes_once(world, home, crash, verb, applied) -> None:
         crash.check(home, SimpleNamespace(verb=verb, error=None))
         losses += 1
     assert losses > 3
+
+
+def test_who_cannot_know_says_so_and_can_do_it_again(world, home, crash, verb) -> None:
+    """An answer is lost, and somebody else writes to every inode before the client can ask what became of it."""
+    home.build()
+    verb.run(home, world.direct)
+    wanted = tree(world.direct, home.root, home.names)
+
+    def others() -> None:
+        world.direct.batch([Update("inodes", doc["_id"], set={"uid": 7}) for doc in world.direct.scan("inodes")])
+
+    def act(_: object) -> None:
+        try:
+            verb.run(home, world.through)
+        except CatalogUnavailable:
+            with suppress(FileError):  # it was done already
+                verb.run(home, world.direct)
+
+    for _ in each_loss(world, True, home.build, act, others):
+        assert tree(world.direct, home.root, home.names) == wanted
+        crash.check(home, SimpleNamespace(verb=verb, error=None))
+
+
+def test_an_update_that_nobody_can_tell_of_is_uncertain(world, home) -> None:
+    ino = home.ino["a"]
+    before = read_inode(world.direct, ino)
+    assert before is not None
+    world.proxy.lose(1, applied=True, meanwhile=lambda: change_attributes(world.direct, ino, {"uid": 7}))
+    with pytest.raises(CatalogUnavailable, match="changed since"):
+        commit_content(world.through, before, None)
+    after = read_inode(world.direct, ino)
+    assert after is not None
+    assert after.rev == before.rev + 1
+
+
+def test_a_black_hole_ends_and_is_recovered_from(world, home) -> None:
+    """Requests get no answer at all: the call ends at its deadline, and the next one after it works again."""
+    url = f"mongodb://127.0.0.1:{world.proxy.port}/{world.name}?directConnection=true"
+    engine = again_and_again(lambda: open_mongo(url, deadline_s=3))
+    calls: list[Callable[[], object]] = [
+        lambda: engine.get("inodes", home.root),
+        lambda: change_attributes(engine, home.root, {"mode": 0o700}),
+        lambda: engine.insert("counters", {"_id": secrets.token_hex(4)}),
+        lambda: engine.batch([Update("inodes", home.root, set={"mode": 0o700}), Delete("entries", "nothing")]),
+    ]
+    for call in calls:
+        world.proxy.hangs.set()
+        began = time.monotonic()
+        try:
+            with pytest.raises(CatalogUnavailable):
+                call()
+        finally:
+            world.proxy.hangs.clear()
+        assert time.monotonic() - began < 60
+        again_and_again(call)
+    engine.close()
+
+
+def again_and_again(call: Callable[[], T]) -> T:
+    """What it returns, once it does."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return call()
+        except CatalogUnavailable:
+            assert time.monotonic() < until
 
 
 def test_attributes_and_content_change_once(world, home, applied) -> None:
