@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -37,17 +38,19 @@ def absolute(text: str) -> Path:
 @click.argument("directory")
 @click.option("--read-only", is_flag=True, help="Nothing can be changed through this mount.")
 @click.option("--allow-other", is_flag=True, help="Other users may use the mount, as far as file modes let them.")
+@click.option("--noexec", is_flag=True, help="Programs on the drive cannot be run from there.")
+@click.option("--source", default="kumofs", help="What the mount table shows; an email: only if that one is signed in.")
 @click.option("--foreground", is_flag=True, help="Stay in the foreground, for service managers.")
 @click.option("--ready-fd", type=int, hidden=True)
-def mount(directory: str, read_only: bool, allow_other: bool, foreground: bool, ready_fd: int | None) -> None:
+def mount(directory: str, foreground: bool, ready_fd: int | None, **given: Any) -> None:
     """Mount your files on an empty DIRECTORY."""
     found, mount_point = settings(), absolute(directory)
-    options = mounting.Options(read_only, allow_other)
+    options = mounting.Options(**given)
     if not foreground:
         check_fuse()
         check_mount_point(mount_point)
         with opened_catalog(found) as engine:
-            check_session(engine, read_token(found.config_dir))
+            mounting.check_source(check_session(engine, read_token(found.config_dir)), options.source)
         launch(found, mount_point, options)
         click.echo(f"Mounted on {mount_point}.")
         return

@@ -33,7 +33,6 @@ def launch(settings: Settings, mount_point: Path, options: Options) -> None:
     make_private_dir(settings.state_dir)
     make_private_dir(log_file.parent)
     reading, writing = os.pipe()
-    flags = [flag for flag, wanted in (("--read-only", options.read_only), ("--allow-other", options.allow_other)) if wanted]
     command = [
         sys.executable,
         "-m",
@@ -42,7 +41,7 @@ def launch(settings: Settings, mount_point: Path, options: Options) -> None:
         "--foreground",
         "--ready-fd",
         str(writing),
-        *flags,
+        *options.arguments,
         "--",
         str(mount_point),
     ]

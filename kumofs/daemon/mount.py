@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import signal
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import trio
 
+from kumofs.accounts.emails import normalise_email
 from kumofs.accounts.sessions import check_session
 from kumofs.accounts.token_file import read_token
 from kumofs.accounts.users import User
@@ -23,9 +25,10 @@ from kumofs.config import Settings, make_private_dir
 from kumofs.daemon.control import Message, serve
 from kumofs.daemon.mount_point import check_fuse, check_mount_point
 from kumofs.daemon.runtime import Place, announced
+from kumofs.daemon.service import Service
 from kumofs.daemon.session_watch import watch
 from kumofs.daemon.upkeep import keep_up
-from kumofs.errors import CatalogUnavailable, MountFailed
+from kumofs.errors import CatalogUnavailable, MountFailed, NotSignedIn
 from kumofs.fs import feed, saving, session
 from kumofs.fs.drive import Drive
 from kumofs.fs.invalidation import Invalidation
@@ -43,6 +46,8 @@ log = logging.getLogger(__name__)
 CATALOG_THREADS = 8
 UPLOAD_THREADS = 4
 DISK_THREADS = 8
+ARGUMENTS = {"ro": "--read-only", "allow_other": "--allow-other", "noexec": "--noexec"}
+"""What `kumofs mount` calls the options that FUSE knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +56,25 @@ class Options:
 
     read_only: bool = False
     allow_other: bool = False
+    noexec: bool = False
+    source: str = "kumofs"
+    """What the mount table shows; where it is an email, that one has to be signed in."""
+
+    @property
+    def wanted(self) -> set[str]:
+        """The options that are yes or no, those that are yes, as FUSE calls them."""
+        every = {"ro": self.read_only, "allow_other": self.allow_other, "noexec": self.noexec}
+        return {flag for flag, wanted in every.items() if wanted}
+
+    @property
+    def arguments(self) -> list[str]:
+        """The same for `kumofs mount`."""
+        return ["--source", self.source, *(ARGUMENTS[flag] for flag in sorted(self.wanted))]
 
 
 def run(settings: Settings, mount_point: Path, options: Options, ready: Callable[[], None]) -> None:
     """Mount and answer until unmounted or told to end. `ready` is called once. Raises what keeps it from mounting."""
+    service = Service.taken_from(os.environ)
     check_fuse()
     check_mount_point(mount_point)
     make_private_dir(settings.data_dir)
@@ -63,14 +83,21 @@ def run(settings: Settings, mount_point: Path, options: Options, ready: Callable
     engine = open_engine(settings.catalog)
     try:
         user = check_session(engine, token)
+        check_source(user, options.source)
         store = open_store(settings.store, settings.s3)
         area = StagingArea.open(settings.state_dir, user.home)
         with announced(settings, mount_point) as place:
-            trio.run(Mount(engine, store, area, user, token, mount_point, options, place, ready).run)
+            trio.run(Mount(engine, store, area, user, token, mount_point, options, place, service, ready).run)
         area.close()
         store.close()
     finally:
         engine.close()
+
+
+def check_source(user: User, source: str) -> None:
+    """Raise NotSignedIn where somebody else's drive is asked for."""
+    if "@" in source and normalise_email(source) != user.email:
+        raise NotSignedIn(f"the drive of {source} is asked for, but {user.email} is signed in here: `kumofs signin {source}`")
 
 
 def raise_open_files() -> None:
@@ -91,6 +118,7 @@ class Mount:
     mount_point: Path
     options: Options
     place: Place
+    service: Service
     ready: Callable[[], None]
 
     async def run(self) -> None:
@@ -99,11 +127,17 @@ class Mount:
         waiting = await saving.replay(drive)
         if waiting:
             log.info("%d files that an earlier mount could not save are taken up", waiting)
-        with session.mounted(drive, self.mount_point, read_only=self.options.read_only, allow_other=self.options.allow_other):
+        with session.mounted(drive, self.mount_point, self.options.source, self.options.wanted):
             await self.answer(drive)
-        left = [message async for message in drained(drive)][-1]["failed"]
+        left = await self.drain(drive)
         if left:
             log.error("%d files are not saved yet; they are kept in %s for the next mount", left, drive.area.directory)
+
+    async def drain(self, drive: Drive) -> int:
+        """Upload what is left after the unmounting; how many files could not be."""
+        async for message in drained(drive):
+            self.service.tell(STATUS=f"unmounted; {message['left']} files are still to be uploaded", WATCHDOG=1)
+        return int(message["failed"])
 
     def compose(self) -> Drive:
         """Everything the file system works with."""
@@ -139,9 +173,11 @@ class Mount:
                 nursery.start_soon(keep_up, drive)
                 await nursery.start(serve, self.place.socket, lambda request: self.reply(drive, request))
                 self.ready()
+                nursery.start_soon(self.service.accompany, self.mount_point, lambda: self.line(drive))
                 await session.answer()
                 nursery.cancel_scope.cancel()
         finally:
+            self.service.tell(STOPPING=1)
             kernel.close()
 
     async def reply(self, drive: Drive, request: Message) -> AsyncIterator[Message]:
@@ -168,6 +204,13 @@ class Mount:
             "pending_bytes": sum(node.size for node in waiting),
             "errors": [f"{node.ino}: {node.staged.error}" for node in waiting if node.staged and node.staged.error][:20],
         }
+
+
+    def line(self, drive: Drive) -> str:
+        """The status in one line."""
+        found = self.status(drive)
+        waiting = f"{found['pending']} files on their way" if found["pending"] else "everything uploaded"
+        return f"{self.mount_point} for {self.user.email}: {found['ended'] or waiting}"
 
 
 def staged(drive: Drive) -> list[Node]:

@@ -33,6 +33,8 @@ def check_mount_point(path: Path) -> None:
         empty = not any(path.iterdir())
     except OSError as problem:
         raise MountPointMissing(f"{path} cannot be read: {problem.strerror}") from problem
+    if os.getuid() != 0 and not os.access(path, os.W_OK):
+        raise MountPointMissing(f"{path} is not yours, and FUSE mounts for a user only on what is: chown it, or choose another")
     if not empty:
         raise MountPointNotEmpty(f"{path} has files in it, which a mount would hide: choose an empty directory")
 
