@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 DRIVERS = {
     "sqlite3": ["catalog/sqlite.py", "catalog/sqlite_tables.py"],
     "pymongo": ["catalog/mongo.py"],
-    "boto3": [],
+    "boto3": ["store/s3_client.py"],
     "bcrypt": ["accounts/passwords.py"],
     "pyfuse3": ["fs/attributes.py", "fs/boundary.py", "fs/invalidation.py", "fs/operations.py", "fs/session.py"],
 }

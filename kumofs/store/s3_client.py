@@ -1,0 +1,86 @@
+"""Where an S3 store is: its url, and the boto3 client that asks it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import boto3
+from botocore.config import Config
+
+from kumofs.config import S3Settings
+from kumofs.errors import ConfigError
+from kumofs.store.s3_errors import s3_errors
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 15.0
+CONNECTIONS_MAX = 64
+BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
+REGION_WHERE_NONE_IS_NAMED = "us-east-1"
+"""What S3-compatible servers expect in a signature; AWS itself answers with the bucket's region where it is another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Where the objects are: a bucket, and the first components of every key in it ('' for none)."""
+
+    name: str
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        return f"s3://{self.name}/{self.prefix}".rstrip("/")
+
+
+def parse_s3_url(url: str) -> Bucket:
+    """The bucket of `s3://bucket/prefix`; the prefix is percent-decoded. ConfigError."""
+    try:
+        parts = urlsplit(url)
+        prefix = unquote(parts.path, errors="strict").strip("/")
+    except ValueError as problem:
+        raise ConfigError(f"the store url {url!r} cannot be read: use s3://bucket/prefix") from problem
+    if parts.scheme != "s3" or not BUCKET_NAME.fullmatch(parts.netloc):
+        raise ConfigError(f"the store url {url!r} names no bucket: use s3://bucket/prefix")
+    if parts.query or parts.fragment:
+        raise ConfigError(f"the store url {url!r} has a ? or # in it: write them as %3F and %23")
+    if prefix and (not prefix.isprintable() or {"", ".", "..", ".kumofs"} & set(prefix.split("/"))):
+        raise ConfigError(f"the prefix of the store url {url!r} has a part that no key can have: use plain names")
+    return Bucket(parts.netloc, prefix)
+
+
+def make_client(s3: S3Settings, attempts: int = 3) -> Any:
+    """A boto3 client for S3, thread-safe; `attempts` is how often botocore itself asks at most. ConfigError.
+
+    Credentials come by boto3's chain (environment, profile, container, instance), and are looked for at the first request.
+    """
+    config = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": "path" if s3.endpoint else "auto"},
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=CONNECTIONS_MAX,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    check_endpoint(s3.endpoint)
+    with s3_errors("the S3 settings"):
+        session = boto3.Session(profile_name=s3.profile, region_name=s3.region)
+        region = session.region_name or REGION_WHERE_NONE_IS_NAMED
+        return session.client("s3", region_name=region, endpoint_url=s3.endpoint, config=config)
+
+
+def check_endpoint(endpoint: str | None) -> None:
+    """ConfigError unless it is the plain address of a server (None: AWS's own)."""
+    if endpoint is None:
+        return
+    try:
+        parts = urlsplit(endpoint)
+        found = parts.hostname and parts.scheme in ("http", "https") and (parts.port is None or parts.port > 0)
+    except ValueError:
+        found = False
+    if not found or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ConfigError("the S3 endpoint is no address of a server: use https://host or http://host:port")
+    if "@" in parts.netloc:
+        raise ConfigError("the S3 endpoint has a user or password in it: put credentials into ~/.aws/credentials")
