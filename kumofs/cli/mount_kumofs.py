@@ -32,8 +32,11 @@ KEPT = ("LANG", "LC_ALL", "TZ", "PYTHONPATH")
 FLAGS = {"ro": "--read-only", "allow_other": "--allow-other", "noexec": "--noexec"}
 OPPOSITES = {"rw": "ro", "exec": "noexec"}
 FOR_OTHERS = frozenset(
-    "defaults auto noauto nofail _netdev user users nouser owner noowner group nogroup nosuid nodev suid dev async silent loud "
-    "atime noatime diratime nodiratime relatime norelatime strictatime nostrictatime lazytime nolazytime".split()
+    (
+        *("defaults", "auto", "noauto", "nofail", "_netdev", "user", "users", "nouser", "owner", "noowner", "group", "nogroup"),
+        *("nosuid", "nodev", "suid", "dev", "async", "silent", "loud", "atime", "noatime", "diratime", "nodiratime"),
+        *("relatime", "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime"),
+    )
 )
 """For mount(8), systemd or the kernel, or always so: a drive is nosuid and nodev whatever is asked (mount(8) adds `suid,dev`
 where a line has `user=`), and keeps access times as it does."""

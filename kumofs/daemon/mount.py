@@ -205,7 +205,6 @@ class Mount:
             "errors": [f"{node.ino}: {node.staged.error}" for node in waiting if node.staged and node.staged.error][:20],
         }
 
-
     def line(self, drive: Drive) -> str:
         """The status in one line."""
         found = self.status(drive)

@@ -85,7 +85,7 @@ def test_a_mount_tells_that_it_answers_lives_and_ends(serving, line) -> None:
 
 
 def test_a_mount_that_hangs_gives_no_sign_of_life(serving, line) -> None:
-    process, drive = serving(WATCHDOG_USEC="1000000")
+    process, _drive = serving(WATCHDOG_USEC="1000000")
     hear(line, "READY=1")
     process.send_signal(signal.SIGSTOP)
     line.settimeout(3)
@@ -98,7 +98,7 @@ def test_a_mount_that_hangs_gives_no_sign_of_life(serving, line) -> None:
 
 
 def test_nobody_is_told_that_a_mount_failed_to_be_ready(serving, line) -> None:
-    process, drive = serving(KUMOFS_STORE="file:///proc/nowhere/store")
+    process, _drive = serving(KUMOFS_STORE="file:///proc/nowhere/store")
     assert process.wait(PATIENCE_S) == 15
     line.setblocking(False)
     with pytest.raises(BlockingIOError):
@@ -145,7 +145,7 @@ def test_a_mistake_in_a_unit_is_found(unit: Path, tmp_path: Path) -> None:
     copy = tmp_path / unit.parent.name / unit.name
     copy.parent.mkdir()
     copy.write_text(unit.read_text().replace("WatchdogSec=", "WatchdogSeconds=").replace("Type=notify", "Type=telepathy"))
-    status, said = verified(copy, tmp_path)
+    _status, said = verified(copy, tmp_path)
     assert "WatchdogSeconds" in said
     assert "telepathy" in said
 
