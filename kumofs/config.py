@@ -91,6 +91,14 @@ def has_password(url: str) -> bool:
         return "@" in url
 
 
+def shown(url: str) -> str:
+    """A URL as it may be shown: without the user and the password that it may have in it."""
+    if not has_password(url):
+        return url
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://…@{rest.rpartition('@')[2]}"
+
+
 def config_directory(environ: Mapping[str, str]) -> Path:
     """Where config.toml and the session are: `KUMOFS_CONFIG`, else kumofs's directory below the XDG one."""
     given = environ.get("KUMOFS_CONFIG")

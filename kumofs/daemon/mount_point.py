@@ -10,13 +10,14 @@ from pathlib import Path
 
 from kumofs.errors import FuseUnavailable, MountPointBusy, MountPointMissing, MountPointNotEmpty
 
+DEVICE = Path("/dev/fuse")
 UNMOUNT_S = 30
 
 
-def check_fuse() -> None:
+def check_fuse(device: Path = DEVICE) -> None:
     """Raise FuseUnavailable where no file system can be mounted."""
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        raise FuseUnavailable("/dev/fuse is missing or closed to you: load the fuse module (`modprobe fuse`)")
+    if not os.access(device, os.R_OK | os.W_OK):
+        raise FuseUnavailable(f"{device} is missing or closed to you: load the fuse module (`modprobe fuse`)")
     if shutil.which("fusermount3") is None:
         raise FuseUnavailable("fusermount3 was not found: install the package fuse3")
 
