@@ -19,7 +19,8 @@ from kumofs.config import OVERRIDABLE, Settings, make_private_dir, shown, variab
 from kumofs.errors import ConfigError
 from kumofs.store import open_store
 from kumofs.store.protocol import Capabilities
-from kumofs.store.setting_up import Outcome, Step, set_up_store
+from kumofs.store.setting_up import set_up_store
+from kumofs.store.steps import Outcome, Step
 
 WIDE = 10_000
 

@@ -16,7 +16,7 @@ from kumofs.config import S3Settings
 from kumofs.errors import NoSuchBucket, StoreError, StoreRefused
 from kumofs.store.s3_client import Bucket, make_client, parse_s3_url
 from kumofs.store.s3_errors import answer_of, s3_errors
-from kumofs.store.setting_up import Outcome, Step
+from kumofs.store.steps import Outcome, Step
 
 ABORT_DAYS = 7
 RULE_ID = "kumofs-abort-incomplete-uploads"

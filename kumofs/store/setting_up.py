@@ -1,29 +1,9 @@
-"""Setting up a store of any kind: the steps, and what came of each."""
+"""Setting up a store of any kind."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
 from kumofs.config import S3Settings
-
-
-class Outcome(Enum):
-    """What came of a step."""
-
-    DONE = "done"
-    FOUND = "there already"
-    NOT_OFFERED = "not offered"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step, and a note for people ('' for none)."""
-
-    name: str
-    outcome: Outcome
-    note: str = ""
+from kumofs.store.steps import Outcome, Step
 
 
 def set_up_store(url: str, s3: S3Settings) -> list[Step]:

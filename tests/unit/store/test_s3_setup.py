@@ -14,7 +14,7 @@ from kumofs.config import S3Settings
 from kumofs.errors import StoreUnavailable
 from kumofs.store.s3_client import make_client
 from kumofs.store.s3_setup import CLOSED, RULE_ID, set_up_bucket
-from kumofs.store.setting_up import Outcome
+from kumofs.store.steps import Outcome
 
 DONE, FOUND, NOT_OFFERED, FAILED = Outcome.DONE, Outcome.FOUND, Outcome.NOT_OFFERED, Outcome.FAILED
 
