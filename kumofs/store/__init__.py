@@ -22,6 +22,10 @@ def open_store(url: str, s3: S3Settings = NO_S3) -> Store:
         parts = urlsplit(url)
     except ValueError as problem:
         raise ConfigError(f"the store url {url!r} cannot be read: use {FORMS}") from problem
+    if parts.scheme == "s3":
+        from kumofs.store.s3 import S3Store, parse_s3_url  # boto3 takes half a second to load: only who uses it waits
+
+        return S3Store(parse_s3_url(url), s3)
     if parts.scheme != "file":
         raise ConfigError(f"the store url {url!r} has no scheme that is known: use {FORMS}")
     return DirectoryStore(file_path(url))

@@ -3,7 +3,8 @@
 - A key is a non-empty str of UTF-8, components joined by `/`; none is empty, `.` or `..`. A key may not be a path-prefix
   of another key in use. A store that cannot carry a key raises KeyRefused, before anything is written.
 - An object appears whole or not at all, and has survived a power cut when `put` or `complete` returns.
-- An etag names one state of one key's bytes and is opaque: never an MD5. It changes with every put, also of the same bytes.
+- An etag names one state of one key's bytes and is opaque: never an MD5. It differs whenever the bytes differ; it may be
+  the same for the same bytes, where the store computes it from them.
 - Conditions (`if_match` an etag, `if_none_match=True` nothing there) that do not hold raise PreconditionFailed and change
   nothing; `Capabilities` says which of them the store decides atomically.
 - "Not there" is NoSuchObject, and only that; a store that cannot be asked raises StoreUnavailable within its deadline.
@@ -41,6 +42,12 @@ class Capabilities:
     versions: bool = False
     local_files: bool = False
     """`open_local` works, and `put_file(share=True)` may link the file instead of copying it."""
+    copy_parts: bool = True
+    """`copy_part` works; where it does not, the caller sends the bytes."""
+    object_lock: bool = False
+    """Objects can be locked against change and removal."""
+    sse: bool = False
+    """The store encrypts with keys of its own when asked to."""
     part_min_bytes: int = 5 * 1024 * 1024
     part_max_count: int = 10_000
     object_max_bytes: int = 5 * 1024**4

@@ -49,11 +49,19 @@ def parse_s3_url(url: str) -> Bucket:
     return Bucket(parts.netloc, prefix)
 
 
-def make_client(s3: S3Settings, attempts: int = 3) -> Any:
+def make_session(s3: S3Settings) -> Any:
+    """A boto3 session: who asks, and in which region. Credentials come by boto3's chain. ConfigError for an unknown profile."""
+    with s3_errors("the S3 settings"):
+        return boto3.Session(profile_name=s3.profile, region_name=s3.region)
+
+
+def make_client(s3: S3Settings, attempts: int = 3, session: Any = None) -> Any:
     """A boto3 client for S3, thread-safe; `attempts` is how often botocore itself asks at most. ConfigError.
 
     Credentials come by boto3's chain (environment, profile, container, instance), and are looked for at the first request.
     """
+    check_endpoint(s3.endpoint)
+    session = session or make_session(s3)
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": "path" if s3.endpoint else "auto"},
@@ -64,9 +72,7 @@ def make_client(s3: S3Settings, attempts: int = 3) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    check_endpoint(s3.endpoint)
     with s3_errors("the S3 settings"):
-        session = boto3.Session(profile_name=s3.profile, region_name=s3.region)
         region = session.region_name or REGION_WHERE_NONE_IS_NAMED
         return session.client("s3", region_name=region, endpoint_url=s3.endpoint, config=config)
 

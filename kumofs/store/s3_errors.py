@@ -44,6 +44,8 @@ class Answer:
     message: str = ""
     region: str = ""
     retry_after_s: float = 0.0
+    genuine: bool = False
+    """Whether it bears the mark of an S3 server, not of a proxy before it."""
 
 
 NO_BUCKET = "there is no such bucket: create it with `kumofs init`, or set `store` to one that is there"

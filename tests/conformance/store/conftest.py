@@ -1,19 +1,89 @@
-"""The stores that the conformance suite runs over: one more parameter here is one more store under every test."""
+"""The stores that the conformance suite runs over: one more parameter here is one more store under every test.
+
+`KUMOFS_TEST_S3` names the endpoint of a real server (`http://127.0.0.1:9000`), `KUMOFS_TEST_S3_BUCKET` a bucket there that
+the tests may use (default `kumofs-test`, made if missing); the credentials are those that boto3 finds.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock, Thread
+from typing import Any
 
 import pytest
 
+from kumofs.config import S3Settings
 from kumofs.store.directory import DirectoryStore
 from kumofs.store.protocol import Store
+from kumofs.store.s3 import S3Store
+from kumofs.store.s3_capabilities import Features
+from kumofs.store.s3_client import Bucket, make_client
+
+KINDS = ["directory-xattrs", "directory-sidecar", "s3-moto", "s3-server"]
+Place = tuple[Bucket, S3Settings, Features]
 
 
-@pytest.fixture(params=["directory-xattrs", "directory-sidecar"])
+@pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store of each kind."""
-    opened = DirectoryStore(tmp_path / "store", xattrs=request.param == "directory-xattrs")
+    kind = request.param
+    if kind.startswith("directory"):
+        yield DirectoryStore(tmp_path / "store", xattrs=kind == "directory-xattrs")
+        return
+    bucket, settings, features = request.getfixturevalue("moto_place" if kind == "s3-moto" else "server_place")
+    opened = S3Store(Bucket(bucket.name, f"test-{secrets.token_hex(6)}"), settings, features)
     yield opened
+    for key, upload_id in opened.list_uploads():
+        opened.abort_upload(key, upload_id)
+    for info in list(opened.list()):
+        opened.delete(info.key)
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def moto_place() -> Iterator[Place]:
+    """A bucket of a moto server in this process. It answers one request at a time: moto itself looks and writes unlocked."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    app, lock = DomainDispatcherApplication(create_backend_app), Lock()
+
+    def locked(environ: Any, start_response: Any) -> list[bytes]:
+        with lock:
+            return list(app(environ, start_response))
+
+    server = make_server("127.0.0.1", 0, locked, threaded=True)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        yield prepared("kumofs-test", S3Settings(endpoint=f"http://127.0.0.1:{server.server_port}"))
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def server_place() -> Place:
+    """A bucket of the server that the environment names."""
+    endpoint = os.environ.get("KUMOFS_TEST_S3")
+    if not endpoint:
+        pytest.skip("no real S3 server: KUMOFS_TEST_S3 names none (http://127.0.0.1:9000), so the store ran against moto only")
+    return prepared(os.environ.get("KUMOFS_TEST_S3_BUCKET", "kumofs-test"), S3Settings(endpoint=endpoint))
+
+
+def prepared(name: str, settings: S3Settings) -> Place:
+    """The bucket, made where it is missing, and what its server can do, tried once for all tests."""
+    client = make_client(settings)
+    if name not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket=name)
+    client.close()
+    bucket = Bucket(name, f"features-{secrets.token_hex(6)}")
+    opened = S3Store(bucket, settings)
+    opened.close()
+    return bucket, settings, opened.features

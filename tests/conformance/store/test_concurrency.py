@@ -49,11 +49,16 @@ def test_one_creates(conditional: Store) -> None:
 
 def test_one_replaces(conditional: Store) -> None:
     etag = conditional.put("a", b"").etag
-    for _ in range(ROUNDS):
-        won = race(lambda racer, etag=etag: conditional.put("a", b"%d" % racer, if_match=etag, metadata={"kumo-ino": str(racer)}))  # type: ignore[misc]
+    for number in range(ROUNDS):
+        bodies = [b"%d of %d" % (racer, number) for racer in range(RACERS)]
+        won = race(
+            lambda racer, etag=etag, bodies=bodies: conditional.put(  # type: ignore[misc]
+                "a", bodies[racer], if_match=etag, metadata={"kumo-ino": str(racer)}
+            )
+        )
         assert won.count(True) == 1
         there = conditional.head("a")
-        assert conditional.get("a", if_match=there.etag) == b"%d" % won.index(True)
+        assert conditional.get("a", if_match=there.etag) == bodies[won.index(True)]
         assert there.metadata["kumo-ino"] == str(won.index(True))
         etag = there.etag
 

@@ -27,8 +27,8 @@ def test_an_empty_object_is_an_object(store: Store) -> None:
     assert store.get("empty") == b""
 
 
-def test_every_put_changes_the_etag(store: Store) -> None:
-    etags = [store.put("a", b"same").etag for _ in range(20)]
+def test_other_bytes_have_another_etag(store: Store) -> None:
+    etags = [store.put("a", b"%d" % number).etag for number in range(20)]
     assert len(set(etags)) == len(etags)
     assert store.head("a").etag == etags[-1]
 
@@ -119,7 +119,6 @@ def test_one_shared_file_under_two_keys_and_again(store: Store, tmp_path: Path) 
     assert store.get("a", if_match=first.etag) == store.get("b", if_match=second.etag) == b"body"
     assert dict(store.head("a").metadata) == {"kumo-ino": "1"}
     again = store.put_file("a", source, share=True, if_match=first.etag, metadata={"kumo-ino": "3"})
-    assert again.etag != first.etag
     assert store.get("a", if_match=again.etag) == b"body"
     assert dict(store.head("a").metadata) == {"kumo-ino": "3"}
 

@@ -1,0 +1,222 @@
+"""The requests that files are made of, over a pool of connections: signed by botocore, sent by urllib3.
+
+boto3 takes about ten times the CPU for the same request. One `ask` is one attempt: an answer, or an exception of
+kumofs.errors; asking again is for `s3_retry`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from html import unescape
+from typing import Any
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from kumofs.errors import BadStoreCredentials, StoreTokenExpired, StoreUnavailable
+from kumofs.store.s3_body import BLOCK_BYTES, EMPTY, Body
+from kumofs.store.s3_client import CONNECT_TIMEOUT_S, CONNECTIONS_MAX, READ_TIMEOUT_S
+from kumofs.store.s3_errors import EXPIRED, Answer, error_of, s3_errors, seconds
+from kumofs.store.s3_retry import CALL_S, Attempt, retried
+
+UNSIGNED = "UNSIGNED-PAYLOAD"
+SAFE = "/-_.~"
+BUCKET_SEEN_S = 10.0
+"""How long a bucket that answered is taken to be there, where a HEAD says 404 without saying what is missing."""
+READ_BYTES = 1024 * 1024
+"""What is read between two looks at the clock."""
+ERROR_MAX_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A successful answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Signer(S3SigV4Auth):  # type: ignore[misc]
+    """Signature version 4 over a hash of the body that is known already."""
+
+    def payload(self, request: AWSRequest) -> str:
+        """The hash that the request was made with."""
+        return str(request.context["payload"])
+
+
+class Wire:
+    """Connections to one bucket. Thread-safe."""
+
+    def __init__(self, session: Any, client: Any, bucket: str, *, path_style: bool) -> None:
+        self._credentials = session.get_credentials()
+        self._region = client.meta.region_name
+        self._bucket = bucket
+        self._seen = -BUCKET_SEEN_S
+        self.name = f"s3://{bucket}"
+        parts = urlsplit(client.meta.endpoint_url)
+        by_path = path_style or "." in bucket
+        self.endpoint = f"{parts.scheme}://{parts.netloc}" if by_path else f"{parts.scheme}://{bucket}.{parts.netloc}"
+        self._top = f"/{bucket}/" if by_path else "/"
+        self._tls = parts.scheme == "https"
+        self._pool = connections(self.endpoint, session)
+
+    def call(self, method: str, path: str, time_s: float = CALL_S, **how: Any) -> Reply:
+        """`ask`, again and again until `time_s` is over: for what may be done twice."""
+        return retried(lambda attempt: self.ask(attempt, method, path, **how), time_s)
+
+    def ask(
+        self,
+        attempt: Attempt,
+        method: str,
+        path: str,
+        *,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: Body = EMPTY,
+        read_s: float = READ_TIMEOUT_S,
+        hashed: bool = False,
+    ) -> Reply:
+        """One request for the object at `path`, and the whole answer. StoreError of every kind; the body is never short.
+
+        `read_s`: how long the server may be silent. `hashed`: sign the body's hash even where the line is safe.
+        """
+        what = f"{path!r} in {self.name}"
+        target = f"{self._top}{quote(path, safe=SAFE)}{'?' + query if query else ''}"
+        response, content = self._exchanged(attempt, what, method, target, headers or {}, body, read_s, hashed=hashed)
+        if response.status < 300:
+            self._seen = time.monotonic()
+            return Reply(response.status, response.headers, content)
+        answer = answer_of(response, content)
+        if method == "HEAD" and not answer.code and response.status < 500 and response.status != 412:
+            answer = self._explained(attempt, what, target, answer)
+        raise error_of(answer, what)
+
+    def source(self, path: str) -> str:
+        """An object as `x-amz-copy-source` names it."""
+        return quote(f"{self._bucket}/{path}", safe=SAFE)
+
+    def _explained(self, attempt: Attempt, what: str, target: str, answer: Answer) -> Answer:
+        """Why a HEAD failed: its answer has no body that says it, so a GET is asked."""
+        if answer.status == 404 and answer.genuine and time.monotonic() - self._seen < BUCKET_SEEN_S:
+            return replace(answer, code="NoSuchKey")
+        response, content = self._exchanged(attempt, what, "GET", target, {"Range": "bytes=0-0"}, EMPTY, READ_TIMEOUT_S)
+        if response.status < 300 or response.status == 416:
+            raise StoreUnavailable(f"{what}: it came while it was looked for, or the server contradicts itself")
+        found = answer_of(response, content)
+        if found.code == "NoSuchKey":
+            self._seen = time.monotonic()
+        return found
+
+    def _exchanged(
+        self,
+        attempt: Attempt,
+        what: str,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: Body,
+        read_s: float,
+        *,
+        hashed: bool = False,
+    ) -> tuple[Any, bytes]:
+        """Any answer of the server, read to its end, and its body. StoreUnavailable and what is wrong with the credentials."""
+        with s3_errors(what):
+            payload = body.sha256() if hashed or not self._tls else UNSIGNED
+            signed = self._sign(method, target, headers, payload)
+            if method in ("PUT", "POST"):
+                signed["Content-Length"] = str(body.size)
+            left_s = attempt.left_s
+            response = self._pool.urlopen(
+                method,
+                target,
+                body=body.sendable() if body.size else None,
+                headers=signed,
+                timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, left_s), read=min(read_s, left_s)),
+                pool_timeout=left_s,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
+            )
+            try:
+                return response, read_all(response, attempt)
+            except BaseException:
+                response.close()
+                raise
+
+    def _sign(self, method: str, target: str, headers: Mapping[str, str], payload: str) -> dict[str, str]:
+        if self._credentials is None:
+            raise BadStoreCredentials(f"{self.name}: no S3 credentials were found: put them into ~/.aws/credentials")
+        try:
+            credentials = self._credentials.get_frozen_credentials()
+        except RuntimeError as problem:  # botocore's word for credentials that stay expired after a refresh
+            raise StoreTokenExpired(f"{self.name}: {EXPIRED}") from problem
+        request = AWSRequest(method, self.endpoint + target, headers=headers)
+        request.context["payload"] = payload
+        Signer(credentials, "s3", self._region).add_auth(request)
+        return dict(request.headers.items())
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
+
+
+def connections(endpoint: str, session: Any) -> Any:
+    """A pool of connections to a server, through the proxy that the environment names for it."""
+    parts = urlsplit(endpoint)
+    how: dict[str, Any] = {"maxsize": CONNECTIONS_MAX, "block": True, "blocksize": BLOCK_BYTES}
+    if parts.scheme == "https":
+        bundle = session._session.get_config_variable("ca_bundle")
+        how |= {"cert_reqs": "CERT_REQUIRED"} | ({"ca_certs": bundle} if bundle else {})
+    proxy = getproxies().get(parts.scheme)
+    if proxy and parts.scheme == "https" and not proxy_bypass(parts.netloc):
+        return urllib3.ProxyManager(proxy, **how).connection_from_url(endpoint)
+    return urllib3.connection_from_url(endpoint, **how)
+
+
+def read_all(response: Any, attempt: Attempt) -> bytes:
+    """The whole body, a small one without a copy. An error of urllib3 where it ends early, StoreUnavailable where time does."""
+    length = response.length_remaining
+    if length is not None and length <= READ_BYTES:
+        return bytes(response.read())
+    blocks: list[bytes] = []
+    while block := response.read(READ_BYTES):
+        blocks.append(block)
+        _ = attempt.left_s
+    return b"".join(blocks)
+
+
+def answer_of(response: Any, content: bytes) -> Answer:
+    """What a failed request was answered."""
+    headers, text = response.headers, content[:ERROR_MAX_BYTES].decode(errors="replace")
+    return Answer(
+        status=response.status,
+        code=headers.get("x-minio-error-code") or element(text, "Code"),
+        message=element(text, "Message"),
+        region=headers.get("x-amz-bucket-region") or element(text, "Region"),
+        retry_after_s=seconds(headers.get("Retry-After", "")),
+        genuine="x-amz-request-id" in headers,
+    )
+
+
+def element(text: str, name: str) -> str:
+    """The text of the first XML element of a name; '' for none."""
+    found = re.search(rf"<{name}>([^<]*)</{name}>", text)
+    return unescape(found[1]) if found else ""
+
+
+def check_success(reply: Reply, what: str) -> str:
+    """The XML of an answer that begins with 200 before its outcome is known. StoreError where that is a failure."""
+    text = reply.body.decode(errors="replace")
+    code = element(text, "Code")
+    if code or not text.strip():
+        raise error_of(Answer(500 if code in ("", "InternalError", "SlowDown") else 400, code, element(text, "Message")), what)
+    return text
