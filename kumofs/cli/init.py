@@ -17,9 +17,8 @@ from kumofs.catalog.atomicity import explanation, try_atomicity
 from kumofs.cli.signed_in import settings
 from kumofs.config import OVERRIDABLE, Settings, make_private_dir, shown, variable
 from kumofs.errors import ConfigError
-from kumofs.store import open_store
 from kumofs.store.protocol import Capabilities
-from kumofs.store.setting_up import set_up_store
+from kumofs.store.setting_up import set_up_store, survey
 from kumofs.store.steps import Outcome, Step
 
 WIDE = 10_000
@@ -37,11 +36,11 @@ ABILITIES = {
     "conditional_put": Words(
         "conditional PUT", "no write replaces what it has not seen", "a race of two machines may lose one write"
     ),
-    "conditional_delete": Words("conditional delete", "no delete removes what it has not seen", "keys are freed after a wait"),
+    "conditional_delete": Words("conditional delete", "no delete removes what it has not seen", "keys are freed by version, or after a wait"),
     "conditional_copy": Words("conditional copy", "no copy replaces what it has not seen", "copies are compared afterwards"),
     "copy_parts": Words("copy of parts", "a small edit of a large file uploads only that", "an edited file is uploaded whole"),
     "versions": Words("versions", "what is overwritten or deleted is kept", "what is overwritten or deleted is gone"),
-    "object_lock": Words("Object Lock", "files can be made unchangeable", "a bucket has it from its creation, or never"),
+    "object_lock": Words("Object Lock", "files can be made unchangeable", "files of this bucket cannot be made unchangeable"),
     "sse": Words("encryption (SSE)", "the server encrypts when asked to", "objects lie there as they are"),
     "local_files": Words("files on this machine", "a staged file becomes the object itself", ""),
 }
@@ -57,11 +56,7 @@ def init(yes: bool) -> None:
     if not yes and sys.stdin.isatty():
         click.confirm("Set these up?", default=True, abort=True, err=True)
     steps = [*directories(found), catalog(found), *set_up_store(found.store, found.s3)]
-    store = open_store(found.store, found.s3)
-    try:
-        capabilities = store.capabilities
-    finally:
-        store.close()
+    capabilities = survey(found.store, found.s3)
     console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False)
     console.print(step_table(steps))
     console.print(ability_table(capabilities))
