@@ -23,6 +23,9 @@ KEYS: dict[str, type] = {
     "log_level": str,
 }
 
+SYSTEM_RUNTIME = Path("/run/kumofs-users")
+"""Below it each user has a directory that stands for XDG_RUNTIME_DIR in mounts that the system makes for them (fstab)."""
+
 
 @dataclass(frozen=True, slots=True)
 class S3Settings:
@@ -62,7 +65,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         catalog=f"sqlite://{quote(str(data / 'catalog.db'))}",
         store=f"file://{quote(str(data / 'store'))}",
         data_dir=data,
-        config_dir=xdg(environ, "XDG_CONFIG_HOME", ".config"),
+        config_dir=config_directory(environ),
         state_dir=xdg(environ, "XDG_STATE_HOME", ".local/state"),
         cache_dir=xdg(environ, "XDG_CACHE_HOME", ".cache"),
         runtime_dir=runtime(environ),
@@ -93,6 +96,24 @@ def has_password(url: str) -> bool:
         return urlsplit(url).password is not None
     except ValueError:
         return "@" in url
+
+
+def shown(url: str) -> str:
+    """A URL as it may be shown: without the user and the password that it may have in it."""
+    if not has_password(url):
+        return url
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://…@{rest.rpartition('@')[2]}"
+
+
+def config_directory(environ: Mapping[str, str]) -> Path:
+    """Where config.toml and the session are: `KUMOFS_CONFIG`, else kumofs's directory below the XDG one."""
+    given = environ.get("KUMOFS_CONFIG")
+    if not given:
+        return xdg(environ, "XDG_CONFIG_HOME", ".config")
+    if not given.startswith("/"):
+        raise ConfigError(f"KUMOFS_CONFIG is {given!r}: give the absolute path of a directory")
+    return Path(given)
 
 
 def xdg(environ: Mapping[str, str], variable: str, default: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kumofs import __version__
-from kumofs.cli import account, files, mounting, sending, upkeep
+from kumofs.cli import account, doctor, files, init, mounting, sending, upkeep
 from kumofs.cli.exit_status import status_of
 from kumofs.config import variable
 from kumofs.daemon.launch import Refused
@@ -51,5 +51,6 @@ def main(**flags: str | None) -> None:
     os.environ.update({variable(key): value for key, value in flags.items() if value is not None})  # the daemon inherits it
 
 
-for command in (*account.COMMANDS, *mounting.COMMANDS, *sending.COMMANDS, *files.COMMANDS, *upkeep.COMMANDS):
+FAMILIES = (init, doctor, account, mounting, sending, files, upkeep)
+for command in (command for family in FAMILIES for command in family.COMMANDS):
     main.add_command(command)

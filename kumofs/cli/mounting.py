@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,6 +23,7 @@ from kumofs.daemon.connection import answered_within, detach, flush
 from kumofs.daemon.launch import launch, tell
 from kumofs.daemon.mount_point import check_fuse, check_mount_point, clear_dead, unmount
 from kumofs.daemon.occupants import listed, occupants
+from kumofs.daemon.options import Options, Ownership
 from kumofs.errors import ControlRefused, KumofsError, MountFailed, NotMounted
 
 FLUSH_S = 30.0
@@ -42,31 +44,25 @@ def absolute(text: str) -> Path:
 @click.option("--allow-other", is_flag=True, help="Other users may use the mount, as far as file modes let them.")
 @click.option(
     "--ownership",
-    type=click.Choice([choice.value for choice in mounting.Ownership]),
-    default=mounting.Ownership.MOUNTER.value,
+    type=click.Choice([choice.value for choice in Ownership]),
+    default=Ownership.MOUNTER.value,
     show_default=True,
     help="Show files as owned by whom the drive stores, or all by you, who mount.",
 )
 @click.option("--write-through", is_flag=True, help="Closing a file waits until its bytes are in the store.")
+@click.option("--noexec", is_flag=True, help="Programs on the drive cannot be run from there.")
+@click.option("--source", default="kumofs", help="What the mount table shows; an email: only if that one is signed in.")
 @click.option("--foreground", is_flag=True, help="Stay in the foreground, for service managers.")
 @click.option("--ready-fd", type=int, hidden=True)
-def mount(
-    directory: str,
-    read_only: bool,
-    allow_other: bool,
-    ownership: str,
-    write_through: bool,
-    foreground: bool,
-    ready_fd: int | None,
-) -> None:
+def mount(directory: str, ownership: str, foreground: bool, ready_fd: int | None, **given: Any) -> None:
     """Mount your files on an empty DIRECTORY."""
     found, mount_point = settings(), absolute(directory)
-    options = mounting.Options(read_only, allow_other, mounting.Ownership(ownership), write_through)
+    options = Options(ownership=Ownership(ownership), **given)
     if not foreground:
         check_fuse()
         check_mount_point(mount_point, owned=runtime.alive(runtime.place_of(found, mount_point)) is not None)
         with opened_catalog(found) as engine:
-            check_session(engine, read_token(found.config_dir))
+            mounting.check_source(check_session(engine, read_token(found.config_dir)), options.source)
         launch(found, mount_point, options)
         click.echo(f"Mounted on {mount_point}.")
         return

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from kumofs.config import Settings, make_private_dir
-from kumofs.daemon.mount import Options, must_be_mounted
+from kumofs.daemon.mount import must_be_mounted
+from kumofs.daemon.options import Options
 from kumofs.daemon.runtime import place_of
 from kumofs.errors import MountFailed
 
@@ -33,7 +34,6 @@ def launch(settings: Settings, mount_point: Path, options: Options) -> None:
     make_private_dir(settings.state_dir)
     make_private_dir(log_file.parent)
     reading, writing = os.pipe()
-    flags = [flag for flag, wanted in (("--read-only", options.read_only), ("--allow-other", options.allow_other)) if wanted]
     command = [
         sys.executable,
         "-m",
@@ -42,9 +42,7 @@ def launch(settings: Settings, mount_point: Path, options: Options) -> None:
         "--foreground",
         "--ready-fd",
         str(writing),
-        *flags,
-        f"--ownership={options.ownership}",
-        *(["--write-through"] if options.write_through else []),
+        *options.arguments,
         "--",
         str(mount_point),
     ]

@@ -9,12 +9,12 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
 import trio
 
+from kumofs.accounts.emails import normalise_email
 from kumofs.accounts.sessions import check_session
 from kumofs.accounts.token_file import read_token
 from kumofs.accounts.users import User
@@ -26,10 +26,12 @@ from kumofs.config import Settings, make_private_dir
 from kumofs.daemon import replies
 from kumofs.daemon.control import Message, serve
 from kumofs.daemon.mount_point import check_fuse, check_mount_point
+from kumofs.daemon.options import Options, Ownership
 from kumofs.daemon.runtime import Place, alive, announced, place_of
+from kumofs.daemon.service import Service
 from kumofs.daemon.session_watch import watch
 from kumofs.daemon.upkeep import keep_up
-from kumofs.errors import CatalogUnavailable, MountFailed
+from kumofs.errors import CatalogUnavailable, MountFailed, NotSignedIn
 from kumofs.fs import feed, saving, session, settling
 from kumofs.fs.drive import Drive
 from kumofs.fs.invalidation import Invalidation
@@ -51,25 +53,9 @@ ROOT_NUMBER = 1
 """What the kernel calls the root of every mount."""
 
 
-class Ownership(StrEnum):
-    """Whose everything is shown as: the user's and group's that the inode stores, or those of who mounts."""
-
-    STORED = "stored"
-    MOUNTER = "mounter"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to mount."""
-
-    read_only: bool = False
-    allow_other: bool = False
-    ownership: Ownership = Ownership.MOUNTER
-    write_through: bool = False
-
-
 def run(settings: Settings, mount_point: Path, options: Options, ready: Callable[[], None]) -> None:
     """Mount and answer until unmounted or told to end. `ready` is called once. Raises what keeps it from mounting."""
+    service = Service.taken_from(os.environ)
     check_fuse()
     check_mount_point(mount_point, owned=alive(place_of(settings, mount_point)) is not None)
     make_private_dir(settings.data_dir)
@@ -78,14 +64,21 @@ def run(settings: Settings, mount_point: Path, options: Options, ready: Callable
     engine = open_engine(settings.catalog)
     try:
         user = check_session(engine, token)
+        check_source(user, options.source)
         store = open_store(settings.store, settings.s3)
         area = StagingArea.open(settings.state_dir, user.home)
         with announced(settings, mount_point) as place:
-            trio.run(Mount(settings, engine, store, area, user, token, mount_point, options, place, ready).run)
+            trio.run(Mount(settings, engine, store, area, user, token, mount_point, options, place, service, ready).run)
         area.close()
         store.close()
     finally:
         engine.close()
+
+
+def check_source(user: User, source: str) -> None:
+    """Raise NotSignedIn where somebody else's drive is asked for."""
+    if "@" in source and normalise_email(source) != user.email:
+        raise NotSignedIn(f"the drive of {source} is asked for, but {user.email} is signed in here: `kumofs signin {source}`")
 
 
 def raise_open_files() -> None:
@@ -107,6 +100,7 @@ class Mount:
     mount_point: Path
     options: Options
     place: Place
+    service: Service
     ready: Callable[[], None]
 
     async def run(self) -> None:
@@ -115,7 +109,7 @@ class Mount:
         waiting = await saving.replay(drive)
         if waiting:
             log.info("%d files that an earlier mount could not save are taken up", waiting)
-        with session.mounted(drive, self.mount_point, read_only=self.options.read_only, allow_other=self.options.allow_other):
+        with session.mounted(drive, self.mount_point, self.options.source, self.options.wanted):
             await self.answer(drive)
         await saving.keep_all(drive)
         left = await self.send_rest(drive)
@@ -123,11 +117,12 @@ class Mount:
             log.error("%d files are not saved yet; they are kept in %s for the next mount", left, drive.area.directory)
 
     async def send_rest(self, drive: Drive) -> int:
-        """Send what is left once nobody is answered any more; how many files could not be."""
+        """Upload what is left after the unmounting; how many files could not be."""
         failed = 0
         async with trio.open_nursery() as nursery:
             nursery.start_soon(drive.outbox.run, partial(saving.save, drive))
             async for message in replies.drained(drive):
+                self.service.tell(STATUS=f"unmounted; {message['left']} files are still to be uploaded", WATCHDOG=1)
                 failed = message.get("failed", failed)
             nursery.cancel_scope.cancel()
         return failed
@@ -171,9 +166,11 @@ class Mount:
                 nursery.start_soon(keep_up, drive)
                 await nursery.start(serve, self.place.socket, lambda request: self.reply(drive, request))
                 self.ready()
+                nursery.start_soon(self.service.accompany, self.mount_point, lambda: self.line(drive))
                 await session.answer()
                 nursery.cancel_scope.cancel()
         finally:
+            self.service.tell(STOPPING=1)
             kernel.close()
 
     async def reply(self, drive: Drive, request: Message) -> AsyncIterator[Message]:
@@ -209,6 +206,11 @@ class Mount:
             "write_through": self.options.write_through,
             "ended": drive.access.ended,
         }
+
+    def line(self, drive: Drive) -> str:
+        """The status in one line."""
+        waiting = f"{len(drive.outbox)} files on their way" if len(drive.outbox) else "everything uploaded"
+        return f"{self.mount_point} for {self.user.email}: {drive.access.ended or waiting}"
 
 
 async def end_on_signal(scope: trio.CancelScope) -> None:

@@ -13,6 +13,7 @@ from kumofs.daemon import connection
 from kumofs.daemon.occupants import listed, occupants
 from kumofs.errors import FuseUnavailable, MountPointBusy, MountPointMissing, MountPointNotEmpty
 
+DEVICE = Path("/dev/fuse")
 UNMOUNT_S = 30
 ANSWER_S = 10.0
 """How long a mount may take to say that it is there."""
@@ -26,10 +27,10 @@ class Life(Enum):
     SILENT = "silent"
 
 
-def check_fuse() -> None:
+def check_fuse(device: Path = DEVICE) -> None:
     """Raise FuseUnavailable where no file system can be mounted."""
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        raise FuseUnavailable("/dev/fuse is missing or closed to you: load the fuse module (`modprobe fuse`)")
+    if not os.access(device, os.R_OK | os.W_OK):
+        raise FuseUnavailable(f"{device} is missing or closed to you: load the fuse module (`modprobe fuse`)")
     if shutil.which("fusermount3") is None:
         raise FuseUnavailable("fusermount3 was not found: install the package fuse3")
 
@@ -51,6 +52,8 @@ def check_mount_point(path: Path, *, owned: bool) -> None:
         empty = not any(path.iterdir())
     except OSError as problem:
         raise MountPointMissing(f"{path} cannot be read: {problem.strerror}") from problem
+    if os.getuid() != 0 and not os.access(path, os.W_OK):
+        raise MountPointMissing(f"{path} is not yours, and FUSE mounts for a user only on what is: chown it, or choose another")
     if not empty:
         raise MountPointNotEmpty(f"{path} has files in it, which a mount would hide: choose an empty directory")
 

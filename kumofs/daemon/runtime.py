@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from kumofs.config import Settings, make_private_dir
+from kumofs.config import SYSTEM_RUNTIME, Settings, make_private_dir
 from kumofs.errors import NotMounted
 
 SIGKILL_BIT = 1 << (signal.SIGKILL - 1)
@@ -25,10 +25,15 @@ class Place:
     log_file: Path
 
 
-def place_of(settings: Settings, mount_point: Path) -> Place:
+def runtime_dirs(settings: Settings) -> tuple[Path, ...]:
+    """Where mounts of this user may be found: those of this environment, and those that the system made."""
+    return tuple(dict.fromkeys((settings.runtime_dir, SYSTEM_RUNTIME / str(os.getuid()) / "kumofs")))
+
+
+def place_of(settings: Settings, mount_point: Path, runtime: Path | None = None) -> Place:
     """Where a mount keeps its files."""
     name = sha256(os.fsencode(mount_point)).hexdigest()[:16]
-    runtime = settings.runtime_dir
+    runtime = runtime or settings.runtime_dir
     return Place(runtime / f"{name}.pid", runtime / f"{name}.sock", settings.state_dir / "log" / f"{name}.log")
 
 
@@ -48,7 +53,7 @@ def announced(settings: Settings, mount_point: Path) -> Iterator[Place]:
 def running(settings: Settings) -> list[Place]:
     """The mounts whose process is alive; what dead ones left is removed."""
     found = []
-    for pid_file in sorted(settings.runtime_dir.glob("*.pid")):
+    for pid_file in [path for runtime in runtime_dirs(settings) for path in sorted(runtime.glob("*.pid"))]:
         place = Place(pid_file, pid_file.with_suffix(".sock"), settings.state_dir / "log" / f"{pid_file.stem}.log")
         if alive(place) is not None:
             found.append(place)
@@ -60,10 +65,11 @@ def running(settings: Settings) -> list[Place]:
 
 def find_running(settings: Settings, mount_point: Path) -> Place:
     """The running mount of a mount point. NotMounted."""
-    place = place_of(settings, mount_point)
-    if alive(place) is None:
-        raise NotMounted(f"no kumofs is mounted on {mount_point}: `kumofs status` shows what is")
-    return place
+    for runtime in runtime_dirs(settings):
+        place = place_of(settings, mount_point, runtime)
+        if alive(place) is not None:
+            return place
+    raise NotMounted(f"no kumofs is mounted on {mount_point}: `kumofs status` shows what is")
 
 
 def alive(place: Place) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,13 +17,12 @@ TASKS_MAX = 64
 
 
 @contextmanager
-def mounted(drive: Drive, mount_point: Path, *, read_only: bool, allow_other: bool) -> Iterator[None]:
-    """Mounted from here on; `answer` has to run. Unmounted at the end, if nobody did before. FuseUnavailable."""
-    options = {"fsname=kumofs", "subtype=kumofs", "default_permissions"}
-    if read_only:
-        options.add("ro")
-    if allow_other:
-        options.add("allow_other")
+def mounted(drive: Drive, mount_point: Path, source: str, flags: Collection[str]) -> Iterator[None]:
+    """Mounted from here on; `answer` has to run. Unmounted at the end, if nobody did before. FuseUnavailable.
+
+    `source` is what the mount table shows; `flags` are of "ro", "allow_other", "noexec".
+    """
+    options = {f"fsname={source}", "subtype=kumofs", "default_permissions", *flags}
     try:
         pyfuse3.init(Operations(drive), str(mount_point), options)
     except RuntimeError as problem:
