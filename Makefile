@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+TEST_STAMP := $(VENV)/.test-packages-installed
 
 .PHONY: setup demo test lint clean
 
@@ -18,7 +19,11 @@ $(STAMP): setup.cfg pyproject.toml
 demo: setup
 	scripts/demo
 
-test: setup
+$(TEST_STAMP): scripts/install-system-packages $(STAMP)
+	scripts/install-system-packages --test
+	touch $(TEST_STAMP)
+
+test: setup $(TEST_STAMP)
 	$(VENV)/bin/pytest $(TESTS)
 
 lint: setup
