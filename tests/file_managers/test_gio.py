@@ -115,6 +115,14 @@ def test_the_drive_shows_its_room(folder: Path, gio: Gio) -> None:
     assert shown["filesystem::type"] == "fuse"
 
 
+def test_a_drive_in_the_home_directory_stands_in_the_side_bar(
+    shared_world: tuple[object, Path], desktop: dict[str, str], program: Callable[..., str]
+) -> None:
+    drive = shared_world[1]
+    shown = program("gio", "mount", "--list", environ={**desktop, "HOME": str(drive.parent)})
+    assert f"{drive.name} -> {drive.as_uri()}" in shown
+
+
 def test_an_editor_saves_only_what_nobody_changed(folder: Path, gio: Gio) -> None:
     gio("save", "--create", folder / "text", stdin="one")
     etag = gio("info", "-a", "etag::value", folder / "text").split("etag::value: ")[1].strip()

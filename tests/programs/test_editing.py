@@ -44,16 +44,10 @@ def test_sed_in_place(folder: Path, program: Program) -> None:
 
 
 def test_libreoffice_converts_in_place(folder: Path, tmp_path: Path, program: Program) -> None:
-    def convert(kind: str, name: str) -> None:
-        profile = f"-env:UserInstallation=file://{tmp_path}/profile"
-        program("soffice", profile, "--headless", "--convert-to", kind, name, cwd=folder, environ={"HOME": str(tmp_path)})
-
     (folder / "letter.txt").write_text("Dear drive,\n\nit is well.\n")
-    convert("odt", "letter.txt")
+    profile = f"-env:UserInstallation=file://{tmp_path}/profile"
+    program("soffice", profile, "--headless", "--convert-to", "odt", "letter.txt", cwd=folder, environ={"HOME": str(tmp_path)})
     program("unzip", "-tq", folder / "letter.odt")
     with zipfile.ZipFile(folder / "letter.odt") as letter:
         assert "it is well." in letter.read("content.xml").decode()
-    (folder / "letter.txt").unlink()
-    convert("txt:Text", "letter.odt")
-    assert (folder / "letter.txt").read_text(encoding="utf-8-sig").split() == ["Dear", "drive,", "it", "is", "well."]
     assert sorted(os.listdir(folder)) == ["letter.odt", "letter.txt"]
