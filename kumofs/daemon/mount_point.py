@@ -11,6 +11,8 @@ from pathlib import Path
 from kumofs.errors import FuseUnavailable, MountPointBusy, MountPointMissing, MountPointNotEmpty
 
 UNMOUNT_S = 30
+ALWAYS_ASKED = "user.kumo.created"
+"""An attribute that a living mount knows at once. What stat shows, the kernel may remember after the mount's death."""
 
 
 def check_fuse() -> None:
@@ -41,6 +43,7 @@ def is_dead(path: Path) -> bool:
     """Whether a FUSE mount is there whose process has ended."""
     try:
         path.stat()
+        os.getxattr(path, ALWAYS_ASKED)
     except OSError as problem:
         return problem.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     return False
