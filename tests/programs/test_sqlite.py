@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -37,18 +38,29 @@ database.executemany("INSERT INTO rows VALUES (99, ?, ?)", [(n, "y" * 2000) for 
 print("written", flush=True)
 time.sleep(600)
 """
+ENDLESS = """
+import itertools, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], timeout=120, isolation_level=None)
+for turn in itertools.count():
+    database.execute("INSERT INTO rows VALUES (0, ?, ?)", (turn, "z" * 2000))
+    print(turn, flush=True)
+"""
+
+
+def made_database(path: Path, mode: str) -> Path:
+    """An empty database in a journal mode."""
+    made = sqlite3.connect(path)
+    assert made.execute(f"PRAGMA journal_mode = {mode}").fetchone() == (mode,)
+    made.execute("CREATE TABLE rows (writer INTEGER, turn INTEGER, text TEXT)")
+    made.commit()
+    made.close()
+    return path
 
 
 @pytest.fixture(params=MODES)
 def database(request: pytest.FixtureRequest, folder: Path) -> Path:
     """A database on the drive, in a journal mode."""
-    path = folder / "data.db"
-    made = sqlite3.connect(path)
-    assert made.execute(f"PRAGMA journal_mode = {request.param}").fetchone() == (request.param,)
-    made.execute("CREATE TABLE rows (writer INTEGER, turn INTEGER, text TEXT)")
-    made.commit()
-    made.close()
-    return path
+    return made_database(folder / "data.db", request.param)
 
 
 def write_at_once(path: Path) -> None:
@@ -83,3 +95,21 @@ def test_vacuum_and_dump(database: Path, tmp_path: Path, program: Callable[..., 
     assert program("sqlite3", database, "PRAGMA integrity_check;").strip() == "ok"
     program("sqlite3", tmp_path / "restored.db", stdin=before)
     assert program("sqlite3", tmp_path / "restored.db", ".dump") == program("sqlite3", database, ".dump") == before
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_was_committed_survives_the_end_of_the_mount(mounted, mode: str, program: Callable[..., str]) -> None:
+    world, drive = mounted
+    made_database(drive / "data.db", mode)
+    command = [sys.executable, "-c", ENDLESS, str(drive / "data.db")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as writer:
+        assert writer.stdout is not None
+        committed = [int(writer.stdout.readline()) for _ in range(10)]
+        os.kill(world.pid(), signal.SIGKILL)
+        committed += [int(line) for line in writer.stdout]
+        writer.wait(240)  # of an error, or of SIGBUS where it had the file in memory
+    assert writer.returncode != 0
+    world.mount()
+    look = "PRAGMA integrity_check; SELECT count(*) FROM rows;"
+    sound, rows = program("sqlite3", drive / "data.db", look).split()
+    assert sound == "ok" and int(rows) in (len(committed), len(committed) + 1), "one more may have been under way"
