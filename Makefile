@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+TEST_STAMP := $(VENV)/.test-packages-installed
 
 WORKERS ?= 2
 
@@ -21,13 +22,17 @@ $(STAMP): setup.cfg pyproject.toml
 demo: setup
 	SERVICES=$(SERVICES) scripts/demo
 
-test: setup
+$(TEST_STAMP): scripts/install-system-packages $(STAMP)
+	scripts/install-system-packages test
+	touch $(TEST_STAMP)
+
+test: setup $(TEST_STAMP)
 	$(VENV)/bin/pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 services:
 	scripts/services install
 
-test-services: setup
+test-services: setup $(TEST_STAMP)
 	scripts/test-services
 
 posix: setup

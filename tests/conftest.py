@@ -7,6 +7,7 @@ a server: docs/testing.md.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -289,3 +290,31 @@ def folder(shared_world: tuple[World, Path], request: pytest.FixtureRequest) -> 
     path = shared_world[1] / f"{request.node.name[:80].replace('/', '_')}-{os.urandom(3).hex()}"
     path.mkdir()
     return path
+
+
+@pytest.fixture(scope="session")
+def needs_program() -> Callable[[str], None]:
+    """Skip the test, saying so, where a program is not installed."""
+
+    def needs(name: str) -> None:
+        if shutil.which(name) is None:
+            pytest.skip(f"needs the program {name}, which is not installed: scripts/install-system-packages --test")
+
+    return needs
+
+
+@pytest.fixture(scope="session")
+def program(needs_program: Callable[[str], None]) -> Callable[..., str]:
+    """Run a program that has to end with `status`; its standard output. Skips where it is not installed."""
+
+    def run(
+        *command: object, cwd: Path | None = None, stdin: str = "", status: int = 0, environ: dict[str, str] | None = None
+    ) -> str:
+        words = [str(word) for word in command]
+        needs_program(words[0])
+        env = {**os.environ, "LC_ALL": "C.UTF-8", **(environ or {})}
+        done = subprocess.run(words, cwd=cwd, input=stdin, env=env, capture_output=True, text=True, timeout=240)
+        assert done.returncode == status, f"{words} ended with {done.returncode}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    return run

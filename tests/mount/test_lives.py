@@ -37,6 +37,15 @@ def test_everything_is_there_after_a_remount(mounted) -> None:
     assert os.getxattr(drive / "d" / "a", "user.kumo.tag") == b"x"
 
 
+def test_a_killed_mount_is_cleared_while_the_kernel_still_shows_its_root(mounted) -> None:
+    world, drive = mounted
+    (drive / "a").write_text("text")
+    drive.stat()  # from now on answered without the mount, for some seconds
+    kill(world)
+    world.mount()
+    assert (drive / "a").read_text() == "text"
+
+
 def test_a_killed_mount_loses_nothing_closed_and_the_next_cleans_up(mounted) -> None:
     world, drive = mounted
     (drive / "a").write_text("closed")
