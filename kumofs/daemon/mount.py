@@ -28,7 +28,7 @@ from kumofs.daemon.runtime import Place, alive, announced, place_of
 from kumofs.daemon.session_watch import watch
 from kumofs.daemon.upkeep import keep_up
 from kumofs.errors import CatalogUnavailable, MountFailed
-from kumofs.fs import feed, saving, session
+from kumofs.fs import bounding, feed, saving, session
 from kumofs.fs.drive import Drive
 from kumofs.fs.invalidation import Invalidation
 from kumofs.fs.node import Node
@@ -147,6 +147,7 @@ class Mount:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(end_on_signal, nursery.cancel_scope)
                 nursery.start_soon(feed.follow, drive, kernel)
+                nursery.start_soon(bounding.keep_bounded, drive, kernel)
                 nursery.start_soon(drive.orphans.run)
                 nursery.start_soon(saving.retry, drive)
                 nursery.start_soon(watch, drive, self.token)
