@@ -284,6 +284,22 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Wor
     world.close()
 
 
+@pytest.fixture(scope="session")
+def new_session_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], World]]:
+    """Signed-up worlds by name, for mounts with options of their own that many tests share."""
+    needs_fuse()
+    made: list[World] = []
+
+    def make(name: str) -> World:
+        made.append(World(tmp_path_factory.mktemp(name)))
+        made[-1].signup()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
 @pytest.fixture
 def folder(shared_world: tuple[World, Path], request: pytest.FixtureRequest) -> Path:
     """A fresh folder in a mounted drive."""
@@ -298,7 +314,7 @@ def needs_program() -> Callable[[str], None]:
 
     def needs(name: str) -> None:
         if shutil.which(name) is None:
-            pytest.skip(f"needs the program {name}, which is not installed: scripts/install-system-packages --test")
+            pytest.skip(f"needs the program {name}, which is not installed: scripts/install-system-packages test")
 
     return needs
 

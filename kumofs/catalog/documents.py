@@ -7,6 +7,7 @@ and a feed of thousands of inodes stays small.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from sys import intern
 from typing import Any
 
 from kumofs.catalog.port import Document
@@ -51,7 +52,7 @@ def inode_of(doc: Document) -> Inode:
     removing = doc.get("removing")
     return Inode(
         ino=doc["_id"],
-        home=doc["home"],
+        home=intern(doc["home"]),  # the same for thousands of inodes
         kind=Kind(doc["kind"]),
         names=tuple(doc.get("names", ())),
         nrev=doc["nrev"],
@@ -64,7 +65,7 @@ def inode_of(doc: Document) -> Inode:
         mtime_ns=doc["mtime_ns"],
         ctime_ns=doc["ctime_ns"],
         created_ns=doc["created_ns"],
-        owner=doc["owner"],
+        owner=intern(doc["owner"]),
         tags=tuple(doc.get("tags", ())),
         xattrs=tuple((x["name"], b64decode(x["value"])) for x in doc.get("xattrs", ())),
         target=doc.get("target"),

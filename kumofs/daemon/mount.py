@@ -32,7 +32,7 @@ from kumofs.daemon.service import Service
 from kumofs.daemon.session_watch import watch
 from kumofs.daemon.upkeep import keep_up
 from kumofs.errors import CatalogUnavailable, MountFailed, NotSignedIn
-from kumofs.fs import feed, saving, session, settling
+from kumofs.fs import bounding, feed, saving, session, settling
 from kumofs.fs.drive import Drive
 from kumofs.fs.invalidation import Invalidation
 from kumofs.fs.orphans import Orphans
@@ -159,6 +159,7 @@ class Mount:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(end_on_signal, nursery.cancel_scope)
                 nursery.start_soon(feed.follow, drive, kernel)
+                nursery.start_soon(bounding.keep_bounded, drive, kernel)
                 nursery.start_soon(drive.orphans.run)
                 nursery.start_soon(drive.outbox.run, partial(saving.save, drive))
                 nursery.start_soon(settling.Settler(drive).run)

@@ -57,6 +57,19 @@ def answered(handler: Handler) -> Handler:
     return cast(Handler, guarded)
 
 
+def unanswered(handler: Handler) -> Handler:
+    """Decorator of a handler that the kernel wants no answer from: what it raises is a log record."""
+
+    @functools.wraps(handler)
+    async def guarded(self: object, *args: Any) -> None:
+        try:
+            await handler(self, *args)
+        except Exception:
+            log.exception("%s failed", handler.__name__)
+
+    return cast(Handler, guarded)
+
+
 def subject(args: tuple[Any, ...]) -> str:
     """What a handler was asked about; never names or bytes."""
     return f"{args[0]}" if args and isinstance(args[0], int) else "?"

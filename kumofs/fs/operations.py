@@ -12,7 +12,7 @@ from pyfuse3 import EntryAttributes, FileHandleT, FileInfo, FileNameT, FlagT, In
 from kumofs.errors import InvalidArgument
 from kumofs.fs import changing, listing, naming, opening, reading, saving, space, writing, xattrs
 from kumofs.fs.attributes import KINDS, attributes, statvfs, wanted
-from kumofs.fs.boundary import answered
+from kumofs.fs.boundary import answered, unanswered
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
 from kumofs.model import Kind
@@ -51,6 +51,7 @@ class Operations(pyfuse3.Operations):
     async def lookup(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> EntryAttributes:
         return self._entry(await naming.lookup(self._drive, self._ino(parent_inode), name))
 
+    @unanswered
     async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
         for inode, count in inode_list:
             self._drive.tree.forget(self._ino(inode), count)

@@ -12,7 +12,7 @@ from kumofs.errors import FuseUnavailable
 from kumofs.fs.drive import Drive
 from kumofs.fs.operations import Operations
 
-TASKS_MAX = 64
+TASKS_MAX = 512
 """Requests answered at a time; more wait in the kernel."""
 
 

@@ -22,8 +22,8 @@ from kumofs.model import Inode
 from kumofs.offload import Lane
 
 DIRECTORY_MAX = 50_000
-NAMES_MAX = 200_000
-"""About 1 KiB a name with its node."""
+NAMES_MAX = 80_000
+"""About 1.2 KiB a name with its node."""
 PAGE = 500
 """Names per step of loading: about 15 ms of the event loop with the embedded engine."""
 REMOTE_PAGE = 4000
