@@ -7,7 +7,7 @@ import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
@@ -21,13 +21,14 @@ from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.port import Engine
 from kumofs.config import Settings, make_private_dir
 from kumofs.daemon.control import Message, serve
+from kumofs.daemon.heartbeat import Heartbeat
 from kumofs.daemon.mount_point import check_fuse, check_mount_point
 from kumofs.daemon.runtime import Place, announced
 from kumofs.daemon.session_watch import watch
 from kumofs.daemon.upkeep import keep_up
 from kumofs.errors import CatalogUnavailable, MountFailed
 from kumofs.fs import feed, saving, session
-from kumofs.fs.drive import Drive
+from kumofs.fs.drive import Drive, Kernel
 from kumofs.fs.invalidation import Invalidation
 from kumofs.fs.node import Node
 from kumofs.fs.orphans import Orphans
@@ -40,9 +41,13 @@ from kumofs.store.protocol import Store
 
 log = logging.getLogger(__name__)
 
-CATALOG_THREADS = 8
+CATALOG_THREADS = 16
+"""Calls of a catalog that is not called on the loop; each a round trip."""
 UPLOAD_THREADS = 4
 DISK_THREADS = 8
+"""On one machine more threads only wait for each other."""
+REMOTE_THREADS = 64
+"""A thread that waits for a remote store costs nothing: as many files at once go up, and as many come down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +97,33 @@ class Mount:
     options: Options
     place: Place
     ready: Callable[[], None]
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
 
     async def run(self) -> None:
         """From the first look at the root to the last upload."""
-        drive = self.compose()
+        since_us = await trio.to_thread.run_sync(self.engine.now_us)
+        kernel = Invalidation(self.user.root)
+        drive = self.compose(kernel)
         waiting = await saving.replay(drive)
         if waiting:
             log.info("%d files that an earlier mount could not save are taken up", waiting)
         with session.mounted(drive, self.mount_point, read_only=self.options.read_only, allow_other=self.options.allow_other):
-            await self.answer(drive)
+            try:
+                await self.answer(drive, since_us)
+            finally:
+                kernel.close()
         left = [message async for message in drained(drive)][-1]["failed"]
         if left:
             log.error("%d files are not saved yet; they are kept in %s for the next mount", left, drive.area.directory)
 
-    def compose(self) -> Drive:
+    def compose(self, kernel: Kernel) -> Drive:
         """Everything the file system works with."""
         root = read_inode(self.engine, self.user.root)
         if root is None:
             raise CatalogUnavailable(f"the catalog has no root directory for {self.user.email}: is it the right catalog?")
-        catalog, uploads = Lane(CATALOG_THREADS, self.engine.quick), Lane(UPLOAD_THREADS)
+        local = self.store.capabilities.local_files
+        catalog = Lane(CATALOG_THREADS, self.engine.quick)
+        uploads = Lane(UPLOAD_THREADS if local else REMOTE_THREADS)
         return Drive(
             engine=self.engine,
             store=self.store,
@@ -123,26 +136,24 @@ class Mount:
             orphans=Orphans(self.engine, self.store, uploads),
             catalog=catalog,
             uploads=uploads,
-            disk=Lane(DISK_THREADS),
+            disk=Lane(DISK_THREADS if local else REMOTE_THREADS),
+            kernel=kernel,
         )
 
-    async def answer(self, drive: Drive) -> None:
+    async def answer(self, drive: Drive, since_us: int) -> None:
         """Answer the kernel and the control socket, with everything that goes on beside."""
-        kernel = Invalidation(self.user.root)
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(end_on_signal, nursery.cancel_scope)
-                nursery.start_soon(feed.follow, drive, kernel)
-                nursery.start_soon(drive.orphans.run)
-                nursery.start_soon(saving.retry, drive)
-                nursery.start_soon(watch, drive, self.token)
-                nursery.start_soon(keep_up, drive)
-                await nursery.start(serve, self.place.socket, lambda request: self.reply(drive, request))
-                self.ready()
-                await session.answer()
-                nursery.cancel_scope.cancel()
-        finally:
-            kernel.close()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(end_on_signal, nursery.cancel_scope)
+            nursery.start_soon(self.heartbeat.beat)
+            nursery.start_soon(feed.follow, drive, since_us)
+            nursery.start_soon(drive.orphans.run)
+            nursery.start_soon(saving.retry, drive)
+            nursery.start_soon(watch, drive, self.token)
+            nursery.start_soon(keep_up, drive)
+            await nursery.start(serve, self.place.socket, lambda request: self.reply(drive, request))
+            self.ready()
+            await session.answer()
+            nursery.cancel_scope.cancel()
 
     async def reply(self, drive: Drive, request: Message) -> AsyncIterator[Message]:
         """What the control socket answers."""
@@ -166,6 +177,7 @@ class Mount:
             "ended": drive.access.ended,
             "pending": len(waiting),
             "pending_bytes": sum(node.size for node in waiting),
+            "loop_stall_ms_max": round(self.heartbeat.worst_s * 1000, 1),
             "errors": [f"{node.ino}: {node.staged.error}" for node in waiting if node.staged and node.staged.error][:20],
         }
 

@@ -8,23 +8,27 @@ from contextlib import suppress
 from itertools import count
 
 from kumofs.cache.reader import Reader
-from kumofs.errors import Exists, KumofsError, StaleHandle
+from kumofs.errors import CatalogUnavailable, Exists, KumofsError, StaleHandle
 from kumofs.fs import naming, saving, writing
 from kumofs.fs.drive import Caller, Drive
 from kumofs.fs.node import Node
-from kumofs.model import Kind
+from kumofs.model import Kind, name_of, parent_of
 
 log = logging.getLogger(__name__)
+
+UNSAVED = ""
+"""The write whose bytes the kernel has of a file that was never saved."""
 
 
 class OpenFile:
     """One open file of some program. `uid` is who opened it; `keep_cache`: the kernel's pages are still true."""
 
-    __slots__ = ("keep_cache", "node", "uid", "writable")
+    __slots__ = ("appends", "keep_cache", "node", "uid", "writable")
 
     def __init__(self, node: Node, flags: int, uid: int) -> None:
         self.node = node
         self.writable = flags & os.O_ACCMODE != os.O_RDONLY
+        self.appends = bool(flags & os.O_APPEND)
         self.uid = uid
         self.keep_cache = False
 
@@ -62,19 +66,55 @@ class OpenFiles:
 
 
 async def open_file(drive: Drive, ino: int, flags: int, caller: Caller) -> OpenFile:
-    """Open what exists; O_TRUNC cuts it."""
+    """Open what exists, as the catalog has it now; O_TRUNC cuts it. StaleHandle: look the name up again."""
     node = drive.tree.node(ino)
-    drive.access.may_touch(node.inode)
-    file = OpenFile(node, flags, caller.uid)
-    if file.writable:
-        drive.access.may_write()
-    if flags & os.O_TRUNC and file.writable:
-        await writing.truncate(drive, node, 0)
-    data = node.inode.content.data if node.inode.content is not None else None
-    file.keep_cache = data is not None and node.kernel_data == data
-    node.kernel_data = data
+    node.opening += 1
+    try:
+        await look_closely(drive, node)
+        drive.access.may_touch(node.inode)
+        file = OpenFile(node, flags, caller.uid)
+        if file.writable:
+            drive.access.may_write()
+        if flags & os.O_TRUNC and file.writable:
+            await writing.truncate(drive, node, 0)
+    finally:
+        node.opening -= 1
+    file.keep_cache = node.data is not None and node.kernel_data == node.data
+    node.kernel_data = node.data or UNSAVED
     hold_bytes(drive, node)
     return file
+
+
+async def look_closely(drive: Drive, node: Node) -> None:
+    """Close-to-open: what another mount has closed is read here by who opens it now, whatever the feed has brought so far.
+
+    The kernel forgets a size and times that are not true any more before it goes on. Where the file was renamed, replaced
+    or removed and nobody here has it open, StaleHandle makes the kernel look the name up once more. A catalog that cannot
+    be asked changes nothing: what is known is true enough until it can.
+    """
+    if node.staged is not None:
+        return
+    try:
+        await drive.tree.refresh(node)
+        lost = [name_id for name_id in node.linked if name_id not in node.inode.names]
+        for name_id in lost:
+            await find_successor(drive, node, name_id)
+    except CatalogUnavailable as problem:
+        log.warning("inode %d is opened as it was last seen: %s", node.ino, problem)
+        return
+    if not node.opens and (lost or not node.inode.names):
+        raise StaleHandle(f"inode {node.ino} is not what its name stands for any more")
+    if node.told not in (None, node.shown):
+        await drive.kernel.forget_attributes(node.ino)
+
+
+async def find_successor(drive: Drive, node: Node, name_id: str) -> None:
+    """A name was taken from the node by another mount: see what it stands for now."""
+    node.lose(name_id)
+    directory = drive.tree.find(parent_of(name_id))
+    if directory is not None:
+        await drive.tree.look_again(directory, name_of(name_id))
+    drive.kernel.forget_entry(parent_of(name_id), name_of(name_id))
 
 
 def hold_bytes(drive: Drive, node: Node) -> None:
@@ -94,6 +134,7 @@ async def create_file(drive: Drive, parent: int, name: bytes, mode: int, flags: 
         node = await naming.lookup(drive, parent, name)
         return await open_file(drive, node.ino, flags, caller)
     file = OpenFile(node, flags, caller.uid)
+    node.kernel_data = UNSAVED
     writing.begin(drive, node, keep_base=False)  # an empty file is an object too
     return file
 

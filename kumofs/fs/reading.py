@@ -40,11 +40,8 @@ async def read_committed(drive: Drive, node: Node, offset: int, length: int) -> 
     body = reader.read_now(offset, length)
     if body is not None:
         return body
-    node.opens += 1  # keeps the reader open while the thread is at it
-    try:
+    with reader.held():
         return await drive.disk.run_in_thread(reader.read, offset, length)
-    finally:
-        node.opens -= 1
 
 
 async def read_staged(drive: Drive, node: Node, offset: int, length: int) -> bytes:

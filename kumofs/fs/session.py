@@ -12,8 +12,8 @@ from kumofs.errors import FuseUnavailable
 from kumofs.fs.drive import Drive
 from kumofs.fs.operations import Operations
 
-TASKS_MAX = 64
-"""Requests answered at a time; more wait in the kernel."""
+TASKS_MAX = 256
+"""Requests answered at a time; more wait in the kernel. Many may wait for uploads while others are answered from memory."""
 
 
 @contextmanager
