@@ -1,9 +1,8 @@
 """The feed: a few indexed queries a second tell the mount what others changed; it forgets, refreshes and invalidates.
 
 Other mounts may stamp a change some time before it is to be seen, so each poll looks back over the last one by an overlap.
-What a node is told to be may come by other ways, too (the answer to a change of our own has what others changed in it), so
-directories and kernel are brought from what they were last told (`linked`, `told`, `kernel_data`), not from what the node
-was before.
+What others changed may come by other ways, too: the answer to a change of our own has it in it. So directories and kernel
+are brought up (`freshness`) from what they were last told, not from what the node was before.
 """
 
 from __future__ import annotations
@@ -15,11 +14,10 @@ import trio
 from kumofs.catalog.inodes import changed_since, existing
 from kumofs.errors import CatalogUnavailable
 from kumofs.fs.drive import Drive
-from kumofs.fs.node import Node
-from kumofs.fs.opening import hold_bytes
+from kumofs.fs.freshness import add_name, bring_up
 from kumofs.fs.orphans import GRACE_S
 from kumofs.fs.tree import vanish
-from kumofs.model import Inode, name_of, parent_of
+from kumofs.model import Inode, parent_of
 
 log = logging.getLogger(__name__)
 
@@ -100,44 +98,3 @@ def apply_new(drive: Drive, inode: Inode) -> None:
     node = drive.tree.find(inode.ino)
     if node is not None:
         drive.tree.drop_unused(node)
-
-
-def bring_up(drive: Drive, node: Node) -> None:
-    """Tell the directories in memory and the kernel what they do not know of a node yet."""
-    inode = node.inode
-    node.listed += 1  # between two names it is still the same node
-    for name_id in set(node.linked) - set(inode.names):
-        drop_name(drive, node, name_id)
-    for name_id in set(inode.names) - set(node.linked):
-        add_name(drive, node, name_id)
-    node.listed -= 1
-    reader = node.reader
-    if reader is not None and inode.content is not None and reader.content.etag != inode.content.etag:
-        node.close_reader()
-        if node.opens:
-            hold_bytes(drive, node)
-    pages_stale = node.staged is None and node.kernel_data not in (None, node.data)
-    if pages_stale or node.told not in (None, node.shown):
-        drive.kernel.forget_inode(node.ino, bytes_too=pages_stale)
-    drive.tree.drop_unused(node)
-
-
-def drop_name(drive: Drive, node: Node, name_id: str) -> None:
-    """A name does not stand for the node any more, by somebody else's doing."""
-    directory = drive.tree.find(parent_of(name_id))
-    node.lose(name_id)
-    drive.kernel.forget_entry(parent_of(name_id), name_of(name_id))
-    if directory is not None:
-        drive.tree.drop_name(directory, name_of(name_id), node.ino)
-
-
-def add_name(drive: Drive, node: Node, name_id: str) -> None:
-    """A name stands for the node, by somebody else's doing."""
-    node.gain(name_id)
-    directory = drive.tree.find(parent_of(name_id))
-    if directory is None:
-        return
-    before = (directory.children or {}).get(name_of(name_id))
-    drive.tree.add_name(directory, name_of(name_id), node)
-    if before != node.ino:
-        drive.kernel.forget_entry(directory.ino, name_of(name_id))

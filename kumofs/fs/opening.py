@@ -7,15 +7,17 @@ import os
 from contextlib import suppress
 from itertools import count
 
-from kumofs.cache.reader import Reader
-from kumofs.errors import CatalogUnavailable, Exists, KumofsError, StaleHandle
+from kumofs.errors import Exists, KumofsError, NotFound, StaleHandle
 from kumofs.fs import naming, saving, writing
-from kumofs.fs.drive import Caller, Drive
+from kumofs.fs.drive import Caller, Drive, decode_name
+from kumofs.fs.freshness import look_closely
 from kumofs.fs.node import Node
-from kumofs.model import Kind, name_of, parent_of
+from kumofs.fs.reading import hold_bytes
+from kumofs.model import Kind
 
 log = logging.getLogger(__name__)
 
+ATTEMPTS_MAX = 10
 UNSAVED = ""
 """The write whose bytes the kernel has of a file that was never saved."""
 
@@ -71,6 +73,9 @@ async def open_file(drive: Drive, ino: int, flags: int, caller: Caller) -> OpenF
     node.opening += 1
     try:
         await look_closely(drive, node)
+        if not hold_bytes(drive, node):
+            await look_closely(drive, node)  # replaced or removed in this very moment
+            hold_bytes(drive, node)  # else whoever reads will be told
         drive.access.may_touch(node.inode)
         file = OpenFile(node, flags, caller.uid)
         if file.writable:
@@ -81,58 +86,28 @@ async def open_file(drive: Drive, ino: int, flags: int, caller: Caller) -> OpenF
         node.opening -= 1
     file.keep_cache = node.data is not None and node.kernel_data == node.data
     node.kernel_data = node.data or UNSAVED
-    hold_bytes(drive, node)
     return file
-
-
-async def look_closely(drive: Drive, node: Node) -> None:
-    """Close-to-open: what another mount has closed is read here by who opens it now, whatever the feed has brought so far.
-
-    The kernel forgets a size and times that are not true any more before it goes on. Where the file was renamed, replaced
-    or removed and nobody here has it open, StaleHandle makes the kernel look the name up once more. A catalog that cannot
-    be asked changes nothing: what is known is true enough until it can.
-    """
-    if node.staged is not None:
-        return
-    try:
-        await drive.tree.refresh(node)
-        lost = [name_id for name_id in node.linked if name_id not in node.inode.names]
-        for name_id in lost:
-            await find_successor(drive, node, name_id)
-    except CatalogUnavailable as problem:
-        log.warning("inode %d is opened as it was last seen: %s", node.ino, problem)
-        return
-    if not node.opens and (lost or not node.inode.names):
-        raise StaleHandle(f"inode {node.ino} is not what its name stands for any more")
-    if node.told not in (None, node.shown):
-        await drive.kernel.forget_attributes(node.ino)
-
-
-async def find_successor(drive: Drive, node: Node, name_id: str) -> None:
-    """A name was taken from the node by another mount: see what it stands for now."""
-    node.lose(name_id)
-    directory = drive.tree.find(parent_of(name_id))
-    if directory is not None:
-        await drive.tree.look_again(directory, name_of(name_id))
-    drive.kernel.forget_entry(parent_of(name_id), name_of(name_id))
-
-
-def hold_bytes(drive: Drive, node: Node) -> None:
-    """Open the committed bytes where they are local, so that they can be read whatever others do to the file meanwhile."""
-    if node.reader is None and node.staged is None and node.inode.content is not None:
-        with suppress(KumofsError):  # whoever reads will be told
-            node.reader = Reader(drive.store, node.inode.content)
 
 
 async def create_file(drive: Drive, parent: int, name: bytes, mode: int, flags: int, caller: Caller) -> OpenFile:
     """Make a file and open it; one that somebody else just made is opened, unless O_EXCL."""
-    try:
-        node = await naming.make(drive, parent, name, Kind.FILE, mode, caller)
-    except Exists:
-        if flags & os.O_EXCL:
-            raise
-        node = await naming.lookup(drive, parent, name)
-        return await open_file(drive, node.ino, flags, caller)
+    directory, text = drive.tree.directory(parent), decode_name(name)
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            return await make_file(drive, parent, name, mode, flags, caller)
+        except Exists:
+            if flags & os.O_EXCL:
+                raise
+        await drive.tree.look_again(directory, text)
+        with suppress(NotFound):  # removed again
+            node = await naming.lookup(drive, parent, name)
+            return await open_file(drive, node.ino, flags, caller)
+    raise StaleHandle("the name comes and goes")
+
+
+async def make_file(drive: Drive, parent: int, name: bytes, mode: int, flags: int, caller: Caller) -> OpenFile:
+    """A new file, open. Exists."""
+    node = await naming.make(drive, parent, name, Kind.FILE, mode, caller)
     file = OpenFile(node, flags, caller.uid)
     node.kernel_data = UNSAVED
     writing.begin(drive, node, keep_base=False)  # an empty file is an object too

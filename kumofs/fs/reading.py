@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kumofs.cache.reader import Reader
-from kumofs.errors import DamagedFile, PreconditionFailed
+from kumofs.errors import DamagedFile, KumofsError, PreconditionFailed
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
 from kumofs.staging.commit import roll_forward
@@ -63,3 +63,16 @@ async def catch_up(drive: Drive, node: Node) -> None:
     inode = await drive.uploads.run_in_thread(roll_forward, drive.engine, drive.store, node.ino)
     if inode is not None:
         drive.tree.adopt(inode)
+
+
+def hold_bytes(drive: Drive, node: Node) -> bool:
+    """Open the committed bytes where they are local, so that they can be read whatever others do to the file meanwhile.
+
+    False: they are not where the catalog says, or cannot be reached.
+    """
+    if node.reader is None and node.staged is None and node.inode.content is not None:
+        try:
+            node.reader = Reader(drive.store, node.inode.content)
+        except KumofsError:
+            return False
+    return True

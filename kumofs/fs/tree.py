@@ -142,8 +142,8 @@ class Tree:
             node.listed += 1
             self._count(directory, 1)
 
-    async def look_again(self, directory: Node, name: str) -> None:
-        """Bring one name of a directory in memory up to date with the catalog."""
+    async def look_again(self, directory: Node, name: str) -> Node | None:
+        """Bring one name of a directory in memory up to date with the catalog; the node it stands for."""
         while directory.children is not None or directory.partial is not None:
             generation = directory.generation
             inode = await self._lane.run(lookup, self._engine, directory.ino, name)
@@ -151,9 +151,11 @@ class Tree:
                 continue  # names changed while the answer was on its way: it may be older than they are
             if inode is None:
                 self.drop_name(directory, name)
-            else:
-                self.add_name(directory, name, self.adopt(inode))
-            return
+                return None
+            node = self.adopt(inode)
+            self.add_name(directory, name, node)
+            return node
+        return None
 
     def drop_name(self, directory: Node, name: str, ino: int | None = None) -> None:
         """A name of the directory stands for nothing (or no longer for `ino`)."""
