@@ -1,11 +1,14 @@
-"""A reader of one content: from the store's own file where it lies on this machine (no copy is made), else by ranges."""
+"""A reader of one content: from the store's own file where it lies on this machine (no copy is made), else by windows."""
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from kumofs.errors import DamagedFile, NoSuchObject, StoreUnavailable
+from kumofs.cache.window import SHARED, Memory, Window, missing, shorter
+from kumofs.errors import NoSuchObject, StoreUnavailable
 from kumofs.model import Content
 from kumofs.store.protocol import Store
 
@@ -13,19 +16,40 @@ COPY_BYTES = 1 << 30
 
 
 class Reader:
-    """Committed bytes of a file. PreconditionFailed on opening or reading: the object is not that content any more."""
+    """Committed bytes of a file. PreconditionFailed on opening or reading: the object is not that content any more.
 
-    def __init__(self, store: Store, content: Content) -> None:
+    Opening one of a store that is not local asks the store nothing. `close` waits for nobody: who reads in a thread has it
+    `held`, and the last of them lets go.
+    """
+
+    def __init__(self, store: Store, content: Content, memory: Memory = SHARED) -> None:
         self.content = content
         self._store = store
+        self._holders = 0
+        self._closed = False
+        self._window: Window | None = None
         self._fd = self._open()
+        if self._fd is None:
+            self._window = Window(store, content, memory)
         self._nowait = self._fd is not None
+
+    @contextmanager
+    def held(self) -> Iterator[Reader]:
+        """Not closed meanwhile. Entered, left and closed in one thread; the reading may be in another."""
+        self._holders += 1
+        try:
+            yield self
+        finally:
+            self._holders -= 1
+            self._release()
 
     def read_now(self, offset: int, length: int) -> bytearray | None:
         """The bytes if they are in memory already, so that the event loop may ask; None: `read` in a thread."""
+        wanted = self._within(offset, length)
+        if self._window is not None:
+            return self._window.read_now(offset, wanted)
         if not self._nowait or self._fd is None:
             return None
-        wanted = self._within(offset, length)
         body = bytearray(wanted)
         try:
             got = os.preadv(self._fd, [body], offset, os.RWF_NOWAIT)
@@ -39,9 +63,11 @@ class Reader:
         wanted = self._within(offset, length)
         if not wanted:
             return b""
-        body = self._read_local(self._fd, offset, wanted) if self._fd is not None else self._read_remote(offset, wanted)
+        if self._window is not None:
+            return self._window.read(offset, wanted)
+        body = self._read_local(offset, wanted)
         if len(body) != wanted:
-            raise DamagedFile(f"{self.content.key!r} is shorter than the catalog says")
+            raise shorter(self.content)
         return body
 
     def copy_into(self, fd: int, start: int, end: int) -> bool:
@@ -56,15 +82,23 @@ class Reader:
                     return False
                 raise StoreUnavailable(f"{self.content.key!r} cannot be copied: {problem.strerror}") from problem
             if done == 0:
-                raise DamagedFile(f"{self.content.key!r} is shorter than the catalog says")
+                raise shorter(self.content)
             start += done
         return True
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, or of what is in memory, once nobody holds it."""
+        self._closed = True
+        self._release()
+
+    def _release(self) -> None:
+        if not self._closed or self._holders:
+            return
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+        if self._window is not None:
+            self._window.close()
 
     def _within(self, offset: int, length: int) -> int:
         return max(0, min(length, self.content.size - offset))
@@ -77,19 +111,9 @@ class Reader:
         except NoSuchObject as problem:
             raise missing(self.content) from problem
 
-    def _read_local(self, fd: int, offset: int, length: int) -> bytes:
+    def _read_local(self, offset: int, length: int) -> bytes:
+        assert self._fd is not None
         try:
-            return os.pread(fd, length, offset)
+            return os.pread(self._fd, length, offset)
         except OSError as problem:
             raise StoreUnavailable(f"{self.content.key!r} cannot be read: {problem.strerror}") from problem
-
-    def _read_remote(self, offset: int, length: int) -> bytes:
-        try:
-            return self._store.get(self.content.key, offset, length, self.content.etag)
-        except NoSuchObject as problem:
-            raise missing(self.content) from problem
-
-
-def missing(content: Content) -> DamagedFile:
-    """What is told of bytes that the catalog names and the store does not have: never an empty file."""
-    return DamagedFile(f"the store has no {content.key!r}")

@@ -13,7 +13,17 @@ from kumofs.catalog.schema import INODES
 from kumofs.errors import NotFound
 from kumofs.model import Entry, Inode, entry_id
 
-__all__ = ["change_attributes", "changed_since", "list_page", "lookup", "read_inode", "set_tags", "set_xattrs", "tagged"]
+__all__ = [
+    "change_attributes",
+    "changed_since",
+    "existing",
+    "list_page",
+    "lookup",
+    "read_inode",
+    "set_tags",
+    "set_xattrs",
+    "tagged",
+]
 
 Xattrs = tuple[tuple[str, bytes], ...]
 
@@ -46,6 +56,11 @@ def with_inodes(engine: Engine, entries: list[Entry]) -> Iterator[tuple[str, Ino
         inode = inode_of(doc) if clean and doc is not None else resolve(engine, entry.id).inode
         if inode is not None:
             yield entry.name, inode
+
+
+def existing(engine: Engine, inos: list[int]) -> set[int]:
+    """Which of the inodes have a document."""
+    return {int(ino) for ino in engine.get_many(INODES, inos)}
 
 
 def change_attributes(engine: Engine, ino: int, change: Mapping[str, Any]) -> Inode:

@@ -8,7 +8,7 @@ import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from kumofs.catalog.port import Engine
 from kumofs.config import Settings, make_private_dir
 from kumofs.daemon import replies
 from kumofs.daemon.control import Message, serve
+from kumofs.daemon.heartbeat import Heartbeat
 from kumofs.daemon.mount_point import check_fuse, check_mount_point
 from kumofs.daemon.options import Options, Ownership
 from kumofs.daemon.runtime import Place, alive, announced, place_of
@@ -33,7 +34,7 @@ from kumofs.daemon.session_watch import watch
 from kumofs.daemon.upkeep import keep_up
 from kumofs.errors import CatalogUnavailable, MountFailed, NotSignedIn
 from kumofs.fs import bounding, feed, saving, session, settling
-from kumofs.fs.drive import Drive
+from kumofs.fs.drive import Drive, Kernel
 from kumofs.fs.invalidation import Invalidation
 from kumofs.fs.orphans import Orphans
 from kumofs.fs.outbox import Outbox
@@ -46,9 +47,13 @@ from kumofs.store.protocol import Store
 
 log = logging.getLogger(__name__)
 
-CATALOG_THREADS = 8
+CATALOG_THREADS = 16
+"""Calls of a catalog that is not called on the loop; each a round trip."""
 UPLOAD_THREADS = 4
 DISK_THREADS = 8
+"""On one machine more threads only wait for each other."""
+REMOTE_THREADS = 64
+"""A thread that waits for a remote store costs nothing: as many files at once go up, and as many come down."""
 ROOT_NUMBER = 1
 """What the kernel calls the root of every mount."""
 
@@ -102,15 +107,22 @@ class Mount:
     place: Place
     service: Service
     ready: Callable[[], None]
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
 
     async def run(self) -> None:
         """From the first look at the root to the last upload."""
-        drive = self.compose()
+        since_us = await trio.to_thread.run_sync(self.engine.now_us)
+        kernel = Invalidation(self.user.root)
+        drive = self.compose(kernel)
         waiting = await saving.replay(drive)
         if waiting:
             log.info("%d files that an earlier mount could not save are taken up", waiting)
         with session.mounted(drive, self.mount_point, self.options.source, self.options.wanted):
-            await self.answer(drive)
+            try:
+                await self.answer(drive, since_us)
+            finally:
+                self.service.tell(STOPPING=1)
+                kernel.close()
         await saving.keep_all(drive)
         left = await self.send_rest(drive)
         if left:
@@ -127,12 +139,14 @@ class Mount:
             nursery.cancel_scope.cancel()
         return failed
 
-    def compose(self) -> Drive:
+    def compose(self, kernel: Kernel) -> Drive:
         """Everything the file system works with."""
         root = read_inode(self.engine, self.user.root)
         if root is None:
             raise CatalogUnavailable(f"the catalog has no root directory for {self.user.email}: is it the right catalog?")
-        catalog, uploads = Lane(CATALOG_THREADS, self.engine.quick), Lane(UPLOAD_THREADS)
+        local = self.store.capabilities.local_files
+        catalog = Lane(CATALOG_THREADS, self.engine.quick)
+        uploads = Lane(UPLOAD_THREADS if local else REMOTE_THREADS)
         return Drive(
             engine=self.engine,
             store=self.store,
@@ -145,34 +159,31 @@ class Mount:
             orphans=Orphans(self.engine, self.store, uploads),
             catalog=catalog,
             uploads=uploads,
-            disk=Lane(DISK_THREADS),
+            disk=Lane(DISK_THREADS if local else REMOTE_THREADS),
+            kernel=kernel,
             outbox=Outbox(self.area),
             write_through=self.options.write_through,
             deadline_s=self.settings.deadline_s,
             shown_owner=(os.getuid(), os.getgid()) if self.options.ownership is Ownership.MOUNTER else None,
         )
 
-    async def answer(self, drive: Drive) -> None:
+    async def answer(self, drive: Drive, since_us: int) -> None:
         """Answer the kernel and the control socket, with everything that goes on beside."""
-        kernel = Invalidation(self.user.root)
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(end_on_signal, nursery.cancel_scope)
-                nursery.start_soon(feed.follow, drive, kernel)
-                nursery.start_soon(bounding.keep_bounded, drive, kernel)
-                nursery.start_soon(drive.orphans.run)
-                nursery.start_soon(drive.outbox.run, partial(saving.save, drive))
-                nursery.start_soon(settling.Settler(drive).run)
-                nursery.start_soon(watch, drive, self.token)
-                nursery.start_soon(keep_up, drive)
-                await nursery.start(serve, self.place.socket, lambda request: self.reply(drive, request))
-                self.ready()
-                nursery.start_soon(self.service.accompany, self.mount_point, lambda: self.line(drive))
-                await session.answer()
-                nursery.cancel_scope.cancel()
-        finally:
-            self.service.tell(STOPPING=1)
-            kernel.close()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(end_on_signal, nursery.cancel_scope)
+            nursery.start_soon(self.heartbeat.beat)
+            nursery.start_soon(feed.follow, drive, since_us)
+            nursery.start_soon(bounding.keep_bounded, drive)
+            nursery.start_soon(drive.orphans.run)
+            nursery.start_soon(drive.outbox.run, partial(saving.save, drive))
+            nursery.start_soon(settling.Settler(drive).run)
+            nursery.start_soon(watch, drive, self.token)
+            nursery.start_soon(keep_up, drive)
+            await nursery.start(serve, self.place.socket, lambda request: self.reply(drive, request))
+            self.ready()
+            nursery.start_soon(self.service.accompany, self.mount_point, lambda: self.line(drive))
+            await session.answer()
+            nursery.cancel_scope.cancel()
 
     async def reply(self, drive: Drive, request: Message) -> AsyncIterator[Message]:
         """What the control socket answers."""
@@ -206,6 +217,7 @@ class Mount:
             "read_only": self.options.read_only,
             "write_through": self.options.write_through,
             "ended": drive.access.ended,
+            "loop_stall_ms_max": round(self.heartbeat.worst_s * 1000, 1),
         }
 
     def line(self, drive: Drive) -> str:

@@ -5,5 +5,5 @@ and `session`; everything else is plain trio code over a `Drive`.
         names: naming          a create, unlink, rename happens here
         bytes: opening · reading · writing · saving
         the rest: listing · changing (chmod, chown, utimens, truncate) · xattrs · space
-    tree                       what the mount remembers: nodes and loaded directories; `feed` keeps it fresh
+    tree                       what the mount remembers: nodes and loaded directories; `feed` and `freshness` keep it true
 """

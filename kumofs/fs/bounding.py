@@ -9,7 +9,6 @@ from __future__ import annotations
 import trio
 
 from kumofs.fs.drive import Drive
-from kumofs.fs.feed import Kernel
 from kumofs.fs.node import Node
 from kumofs.model import name_of, parent_of
 
@@ -20,7 +19,7 @@ ASKED_AT_A_TIME = 10_000
 LOOK_S = 0.2
 
 
-async def keep_bounded(drive: Drive, kernel: Kernel) -> None:
+async def keep_bounded(drive: Drive) -> None:
     """Look after the bound for ever."""
     waiting: list[int] = []
     while True:
@@ -33,7 +32,7 @@ async def keep_bounded(drive: Drive, kernel: Kernel) -> None:
             node = drive.tree.find(ino)
             if node is not None and may_go(node):
                 for name_id in node.inode.names:
-                    kernel.forget_entry(parent_of(name_id), name_of(name_id))
+                    drive.kernel.forget_entry(parent_of(name_id), name_of(name_id))
         del waiting[:ASKED_AT_A_TIME]
 
 

@@ -41,6 +41,22 @@ class Caller(Protocol):
         ...
 
 
+class Kernel(Protocol):
+    """What the kernel remembers and has to forget. The first two are done soon, by a thread that may wait for requests."""
+
+    def forget_entry(self, parent: int, name: str) -> None:
+        """The name stands for something else now."""
+        ...
+
+    def forget_inode(self, ino: int, *, bytes_too: bool) -> None:
+        """The attributes (and the bytes) have changed."""
+        ...
+
+    async def forget_attributes(self, ino: int) -> None:
+        """The attributes have changed; returns when the kernel has forgotten them. Waits for no request."""
+        ...
+
+
 @dataclass(slots=True)
 class Drive:
     """One mount of one home. `catalog`, `uploads` and `disk` are the lanes of those resources."""
@@ -57,6 +73,7 @@ class Drive:
     catalog: Lane
     uploads: Lane
     disk: Lane
+    kernel: Kernel
     outbox: Outbox
     shown_owner: tuple[int, int] | None = None
     """The user and group that everything is shown as belonging to (`--ownership mounter`); None: as it is stored."""

@@ -37,10 +37,13 @@ async def make(
     directory = drive.tree.directory(parent)
     text = decode_name(name)
     draft = new_inode(drive, directory, kind, mode, caller, target, rdev)
+    before = directory.generation
     inode = await drive.catalog.run(creating.create, drive.engine, drive.numbers, directory.ino, text, draft)
     node = drive.tree.adopt(inode)
     node.maker_pid = caller.pid
-    drive.tree.add_name(directory, text, node)
+    drive.tree.remember(node)  # while others' changes of the name are looked at
+    await note_name(drive, directory, text, node, before)
+    node.lookups -= 1
     if kind is Kind.DIR:
         drive.tree.begin_empty(node)
     touched(directory, draft.ctime_ns)
@@ -62,9 +65,10 @@ async def link(drive: Drive, ino: int, parent: int, name: bytes) -> Node:
     """One more name for a file. Exists, NotFound, NotPermitted, TooManyLinks."""
     drive.access.may_write()
     directory, text, now_ns = drive.tree.directory(parent), decode_name(name), time.time_ns()
+    before = directory.generation
     inode = await drive.catalog.run(linking.link, drive.engine, ino, directory.ino, text, now_ns)
     node = drive.tree.adopt(inode)
-    drive.tree.add_name(directory, text, node)
+    await note_name(drive, directory, text, node, before)
     touched(directory, now_ns)
     return node
 
@@ -73,10 +77,12 @@ async def unlink(drive: Drive, parent: int, name: bytes) -> None:
     """Take a file's name away; what nobody has open is reclaimed. NotFound, IsDirectory."""
     drive.access.may_write()
     directory, text, now_ns = drive.tree.directory(parent), decode_name(name), time.time_ns()
+    before = directory.generation
     inode = await drive.catalog.run(unlinking.unlink, drive.engine, directory.ino, text, now_ns)
     node = drive.tree.adopt(inode)
+    node.lose(entry_id(directory.ino, text))
     touched(directory, now_ns)
-    drive.tree.drop_name(directory, text)
+    await note_name(drive, directory, text, None, before)
     if inode.names and inode.moved_us:
         drive.moved.add(inode.ino)  # another name is the first now
     let_go(drive, node)
@@ -86,11 +92,13 @@ async def rmdir(drive: Drive, parent: int, name: bytes) -> None:
     """Remove an empty directory. NotFound, NotDirectory, NotEmpty."""
     drive.access.may_write()
     directory, text, now_ns = drive.tree.directory(parent), decode_name(name), time.time_ns()
+    before = directory.generation
     ino = await drive.catalog.run(removing.rmdir, drive.engine, directory.ino, text, now_ns)
     touched(directory, now_ns)
     node = drive.tree.find(ino)
-    drive.tree.drop_name(directory, text, ino)
+    await note_name(drive, directory, text, None, before)
     if node is not None:
+        node.lose(entry_id(directory.ino, text))
         await drive.tree.refresh(node)
         let_go(drive, node)
     else:
@@ -108,6 +116,7 @@ async def rename(drive: Drive, parent: int, name: bytes, new_parent: int, new_na
     if (source.ino, old) == (target.ino, new):
         await drive.tree.child(source, old)
         return
+    before = source.generation, target.generation
     done = await drive.catalog.run(
         renaming.rename, drive.engine, entry_id(source.ino, old), entry_id(target.ino, new), now_ns, may_replace
     )
@@ -116,20 +125,38 @@ async def rename(drive: Drive, parent: int, name: bytes, new_parent: int, new_na
     if entry_id(source.ino, old) in done.inode.names:
         return  # two names of one file: both stay
     victim = drive.tree.find(done.replaced) if done.replaced is not None else None
-    drive.tree.add_name(target, new, node)
-    drive.tree.drop_name(source, old, node.ino)
+    node.lose(entry_id(source.ino, old))
+    undisturbed = before == (source.generation, target.generation)
+    await note_name(drive, target, new, node, target.generation if undisturbed else -1)
+    await note_name(drive, source, old, None, source.generation if undisturbed else -1)
     touched(source, now_ns)
     touched(target, now_ns)
     if victim is not None:
+        victim.lose(entry_id(target.ino, new))
         await drive.tree.refresh(victim)
         let_go(drive, victim)
     elif done.replaced is not None:
         drive.orphans.add(done.replaced)
 
 
+async def note_name(drive: Drive, directory: Node, name: str, node: Node | None, before: int) -> None:
+    """A change of ours: a name stands for the node now, or for nothing.
+
+    Where the directory changed meanwhile (its generation is not `before`) others may have been there after us: look.
+    """
+    if node is not None:
+        node.gain(entry_id(directory.ino, name))
+    if directory.generation != before:
+        await drive.tree.look_again(directory, name)
+    elif node is not None:
+        drive.tree.add_name(directory, name, node)
+    else:
+        drive.tree.drop_name(directory, name)
+
+
 def let_go(drive: Drive, node: Node) -> None:
     """An inode lost a name: with its last one, and nobody having it open, it is reclaimed."""
-    if node.inode.names or node.opens:
+    if node.inode.names or node.opens or node.opening:
         drive.tree.drop_unused(node)
         return
     if node.staged is not None and not node.busy:

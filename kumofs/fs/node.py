@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import trio
 
 from kumofs.cache.reader import Reader
@@ -9,11 +11,24 @@ from kumofs.model import Inode, Kind
 from kumofs.staging.staged import StagedFile
 
 
+class Shown(NamedTuple):
+    """What a program sees of an inode's attributes; times in nanoseconds, `size` in bytes."""
+
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    atime_ns: int
+    names: int
+
+
 class Node:
     """One inode the kernel, a handle or a loaded directory refers to. Touched on the event loop only.
 
     `lookups` is the kernel's count, `opens` the open handles, `listed` the loaded directories' names for it: with all
-    three 0 and nothing staged it is dropped. `lock` is held while its bytes are brought into the store.
+    of these 0 and nothing staged it is dropped. `lock` is held while its bytes are brought into the store.
     """
 
     __slots__ = (
@@ -23,14 +38,17 @@ class Node:
         "generation",
         "inode",
         "kernel_data",
+        "linked",
         "listed",
         "loading",
         "lookups",
         "maker_pid",
+        "opening",
         "opens",
         "partial",
         "reader",
         "staged",
+        "told",
         "too_big",
     )
 
@@ -38,11 +56,17 @@ class Node:
         self.inode = inode
         self.lookups = 0
         self.opens = 0
+        self.opening = 0
+        """Who is about to open it: its bytes stay meanwhile."""
         self.listed = 0
         self.staged: StagedFile | None = None
         self.reader: Reader | None = None
         self.kernel_data: str | None = None
         """Which write's bytes the kernel may have in its page cache."""
+        self.told: Shown | None = None
+        """What the kernel was last told of the attributes, and may still believe."""
+        self.linked = inode.names
+        """The names that the directories in memory and the kernel know of; the feed brings them after `inode.names`."""
         self.maker_pid = 0
         """The process that made the file through this mount."""
         self.children: dict[str, int] | None = None
@@ -104,9 +128,30 @@ class Node:
         return max(self.inode.ctime_ns, self.staged.changed_ns) if self.staged is not None else self.inode.ctime_ns
 
     @property
+    def shown(self) -> Shown:
+        """What the attributes are now."""
+        inode = self.inode
+        times = (self.mtime_ns, self.ctime_ns, inode.atime_ns)
+        return Shown(inode.mode, inode.uid, inode.gid, self.size, *times, len(inode.names))
+
+    @property
+    def data(self) -> str | None:
+        """Which write's bytes are committed; None where there are none."""
+        return self.inode.content.data if self.inode.content is not None else None
+
+    def gain(self, name_id: str) -> None:
+        """The directory and the kernel know of a name."""
+        if name_id not in self.linked:
+            self.linked = (*self.linked, name_id)
+
+    def lose(self, name_id: str) -> None:
+        """The directory and the kernel know that a name is gone."""
+        self.linked = tuple(name for name in self.linked if name != name_id)
+
+    @property
     def unused(self) -> bool:
         """Whether nobody refers to it any more."""
-        return not (self.lookups or self.opens or self.listed or self.staged is not None)
+        return not (self.lookups or self.opens or self.opening or self.listed or self.staged is not None)
 
     def close_reader(self) -> None:
         """The content changed, or nobody reads any more."""

@@ -7,24 +7,30 @@ import os
 from contextlib import suppress
 from itertools import count
 
-from kumofs.cache.reader import Reader
-from kumofs.errors import Exists, KumofsError, StaleHandle
+from kumofs.errors import Exists, KumofsError, NotFound, StaleHandle
 from kumofs.fs import naming, saving, writing
-from kumofs.fs.drive import Caller, Drive
+from kumofs.fs.drive import Caller, Drive, decode_name
+from kumofs.fs.freshness import look_closely
 from kumofs.fs.node import Node
+from kumofs.fs.reading import hold_bytes
 from kumofs.model import Kind
 
 log = logging.getLogger(__name__)
+
+ATTEMPTS_MAX = 10
+UNSAVED = ""
+"""The write whose bytes the kernel has of a file that was never saved."""
 
 
 class OpenFile:
     """One open file of some program. `uid` is who opened it; `keep_cache`: the kernel's pages are still true."""
 
-    __slots__ = ("keep_cache", "node", "uid", "writable")
+    __slots__ = ("appends", "keep_cache", "node", "uid", "writable")
 
     def __init__(self, node: Node, flags: int, uid: int) -> None:
         self.node = node
         self.writable = flags & os.O_ACCMODE != os.O_RDONLY
+        self.appends = bool(flags & os.O_APPEND)
         self.uid = uid
         self.keep_cache = False
 
@@ -62,38 +68,48 @@ class OpenFiles:
 
 
 async def open_file(drive: Drive, ino: int, flags: int, caller: Caller) -> OpenFile:
-    """Open what exists; O_TRUNC cuts it."""
+    """Open what exists, as the catalog has it now; O_TRUNC cuts it. StaleHandle: look the name up again."""
     node = drive.tree.node(ino)
-    drive.access.may_touch(node.inode)
-    file = OpenFile(node, flags, caller.uid)
-    if file.writable:
-        drive.access.may_write()
-    if flags & os.O_TRUNC and file.writable:
-        await writing.truncate(drive, node, 0)
-    data = node.inode.content.data if node.inode.content is not None else None
-    file.keep_cache = data is not None and node.kernel_data == data
-    node.kernel_data = data
-    hold_bytes(drive, node)
+    node.opening += 1
+    try:
+        await look_closely(drive, node)
+        if not hold_bytes(drive, node):
+            await look_closely(drive, node)  # replaced or removed in this very moment
+            hold_bytes(drive, node)  # else whoever reads will be told
+        drive.access.may_touch(node.inode)
+        file = OpenFile(node, flags, caller.uid)
+        if file.writable:
+            drive.access.may_write()
+        if flags & os.O_TRUNC and file.writable:
+            await writing.truncate(drive, node, 0)
+    finally:
+        node.opening -= 1
+    file.keep_cache = node.data is not None and node.kernel_data == node.data
+    node.kernel_data = node.data or UNSAVED
     return file
-
-
-def hold_bytes(drive: Drive, node: Node) -> None:
-    """Open the committed bytes where they are local, so that they can be read whatever others do to the file meanwhile."""
-    if node.reader is None and node.staged is None and node.inode.content is not None:
-        with suppress(KumofsError):  # whoever reads will be told
-            node.reader = Reader(drive.store, node.inode.content)
 
 
 async def create_file(drive: Drive, parent: int, name: bytes, mode: int, flags: int, caller: Caller) -> OpenFile:
     """Make a file and open it; one that somebody else just made is opened, unless O_EXCL."""
-    try:
-        node = await naming.make(drive, parent, name, Kind.FILE, mode, caller)
-    except Exists:
-        if flags & os.O_EXCL:
-            raise
-        node = await naming.lookup(drive, parent, name)
-        return await open_file(drive, node.ino, flags, caller)
+    directory, text = drive.tree.directory(parent), decode_name(name)
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            return await make_file(drive, parent, name, mode, flags, caller)
+        except Exists:
+            if flags & os.O_EXCL:
+                raise
+        await drive.tree.look_again(directory, text)
+        with suppress(NotFound):  # removed again
+            node = await naming.lookup(drive, parent, name)
+            return await open_file(drive, node.ino, flags, caller)
+    raise StaleHandle("the name comes and goes")
+
+
+async def make_file(drive: Drive, parent: int, name: bytes, mode: int, flags: int, caller: Caller) -> OpenFile:
+    """A new file, open. Exists."""
+    node = await naming.make(drive, parent, name, Kind.FILE, mode, caller)
     file = OpenFile(node, flags, caller.uid)
+    node.kernel_data = UNSAVED
     writing.begin(drive, node, keep_base=False)  # an empty file is an object too
     return file
 

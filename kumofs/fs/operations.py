@@ -43,7 +43,12 @@ class Operations(pyfuse3.Operations):
 
     def _entry(self, node: Node) -> EntryAttributes:
         """The attributes of a node that the kernel now remembers once more."""
-        return attributes(self._drive, self._drive.tree.remember(node))
+        return self._told(self._drive.tree.remember(node))
+
+    def _told(self, node: Node) -> EntryAttributes:
+        """The attributes of a node, which the kernel will believe in for a while."""
+        node.told = node.shown
+        return attributes(self._drive, node)
 
     # names
 
@@ -110,7 +115,7 @@ class Operations(pyfuse3.Operations):
     @answered
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
         self._drive.access.may_read()
-        return attributes(self._drive, self._node(inode))
+        return self._told(self._node(inode))
 
     @answered
     async def setattr(
@@ -123,7 +128,7 @@ class Operations(pyfuse3.Operations):
     ) -> EntryAttributes:
         node = self._node(inode)
         await changing.change(self._drive, node, wanted(attr, fields), opened=fh is not None, by_root=ctx.uid == 0)
-        return attributes(self._drive, node)
+        return self._told(node)
 
     @answered
     async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
@@ -172,7 +177,7 @@ class Operations(pyfuse3.Operations):
         file = self._files.get(fh)
         if file.uid != 0 and writing.loses_privileges(file.node.inode.mode):
             await changing.drop_privileges(self._drive, file.node)
-        return await writing.write(self._drive, file.node, off, buf)
+        return await writing.write(self._drive, file.node, off, buf, appends=file.appends)
 
     @answered
     async def flush(self, fh: FileHandleT) -> None:
@@ -201,7 +206,7 @@ class Operations(pyfuse3.Operations):
             if not pyfuse3.readdir_reply(token, FileNameT(name.encode()), attributes(self._drive, node), next_id):
                 break
             if name not in (".", ".."):  # the kernel takes no reference to these
-                self._drive.tree.remember(node)
+                self._drive.tree.remember(node).told = node.shown
 
     @answered
     async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:

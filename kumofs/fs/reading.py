@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kumofs.cache.reader import Reader
-from kumofs.errors import DamagedFile, PreconditionFailed
+from kumofs.errors import DamagedFile, KumofsError, PreconditionFailed
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
 from kumofs.offload import to_the_end
@@ -42,11 +42,8 @@ async def read_committed(drive: Drive, node: Node, offset: int, length: int) -> 
     body = reader.read_now(offset, length)
     if body is not None:
         return body
-    node.opens += 1  # keeps the reader open while the thread is at it
-    try:
+    with reader.held():
         return await drive.disk.run_in_thread(reader.read, offset, length)
-    finally:
-        node.opens -= 1
 
 
 async def read_staged(drive: Drive, node: Node, offset: int, length: int) -> bytes:
@@ -72,3 +69,16 @@ async def catch_up(drive: Drive, node: Node) -> None:
     inode = await drive.uploads.run_in_thread(roll_forward, drive.engine, drive.store, node.ino)
     if inode is not None:
         drive.tree.adopt(inode)
+
+
+def hold_bytes(drive: Drive, node: Node) -> bool:
+    """Open the committed bytes where they are local, so that they can be read whatever others do to the file meanwhile.
+
+    False: they are not where the catalog says, or cannot be reached.
+    """
+    if node.reader is None and node.staged is None and node.inode.content is not None:
+        try:
+            node.reader = Reader(drive.store, node.inode.content)
+        except KumofsError:
+            return False
+    return True

@@ -67,14 +67,28 @@ async def conclude(drive: Drive, node: Node, staged: StagedFile, done: Committed
         return  # open files live on in the staging area; the last close discards them
     else:
         staged.forget()
-    if node.kernel_data is not None and done.inode is not None and done.inode.content is not None:
-        node.kernel_data = done.inode.content.data if done.outcome is Outcome.COMMITTED else None
     drive.outbox.discard(node)
     node.staged = None
     node.close_reader()
+    note_kernel(drive, node, done)
     if done.inode is not None and done.inode.moved_us:
         drive.moved.add(node.ino)
     drive.tree.drop_unused(node)
+
+
+def note_kernel(drive: Drive, node: Node, done: Committed) -> None:
+    """What the kernel has of the file is what was committed, or, where somebody else was quicker, is nothing any more."""
+    if done.outcome is Outcome.CONFLICT:
+        node.kernel_data = None
+        drive.kernel.forget_inode(node.ino, bytes_too=True)
+        return
+    if done.inode is None or done.inode.content is None:
+        return
+    if node.kernel_data is not None:
+        node.kernel_data = done.inode.content.data
+    if node.told is not None and node.data == done.inode.content.data:
+        now = node.shown  # size and times of our own writes the kernel knows by itself
+        node.told = node.told._replace(size=now.size, mtime_ns=now.mtime_ns, ctime_ns=now.ctime_ns)
 
 
 async def save_beside(drive: Drive, node: Node, staged: StagedFile, done: Committed) -> None:

@@ -18,7 +18,7 @@ from kumofs.catalog.inodes import Page, list_page, lookup
 from kumofs.catalog.port import Engine
 from kumofs.errors import NotDirectory, NotFound, StaleHandle
 from kumofs.fs.node import Node
-from kumofs.model import Inode
+from kumofs.model import Inode, entry_id
 from kumofs.offload import Lane
 
 DIRECTORY_MAX = 50_000
@@ -133,6 +133,7 @@ class Tree:
     def add_name(self, directory: Node, name: str, node: Node) -> None:
         """A name of the directory stands for the node from now on."""
         directory.generation += 1
+        node.gain(entry_id(directory.ino, name))
         if directory.partial is not None:
             directory.partial[name] = node.inode
         if directory.children is not None:
@@ -144,6 +145,21 @@ class Tree:
             directory.folders += node.is_dir
             node.listed += 1
             self._count(directory, 1)
+
+    async def look_again(self, directory: Node, name: str) -> Node | None:
+        """Bring one name of a directory in memory up to date with the catalog; the node it stands for."""
+        while directory.children is not None or directory.partial is not None:
+            generation = directory.generation
+            inode = await self._lane.run(lookup, self._engine, directory.ino, name)
+            if directory.generation != generation:
+                continue  # names changed while the answer was on its way: it may be older than they are
+            if inode is None:
+                self.drop_name(directory, name)
+                return None
+            node = self.adopt(inode)
+            self.add_name(directory, name, node)
+            return node
+        return None
 
     def drop_name(self, directory: Node, name: str, ino: int | None = None) -> None:
         """A name of the directory stands for nothing (or no longer for `ino`)."""
@@ -170,11 +186,8 @@ class Tree:
         inode = await self._lane.run(read_inode, self._engine, node.ino)
         if inode is not None:
             self.adopt(inode)
-
-    def unload_all(self) -> None:
-        """Forget what directories hold: the feed was away for too long."""
-        for ino in list(self._loaded):
-            self._unload(self._nodes[ino])
+        else:
+            vanish(node)
 
     async def _load_pages(self, directory: Node, partial: dict[str, Inode]) -> bool:
         after: str | None = ""
@@ -226,6 +239,11 @@ def still_readable(node: Node, inode: Inode) -> Inode:
     if node.opens and not inode.names and inode.content is None and node.inode.content is not None:
         return replace(inode, content=node.inode.content)
     return inode
+
+
+def vanish(node: Node) -> None:
+    """The catalog has no such inode any more: it has no names. Its content stays, so that reading on is an error at worst."""
+    node.inode = replace(node.inode, names=())
 
 
 def older(inode: Inode, known: Inode) -> bool:

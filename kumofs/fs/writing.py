@@ -14,8 +14,8 @@ SETGID = 0o2000
 GROUP_EXECUTE = 0o010
 
 
-async def write(drive: Drive, node: Node, offset: int, body: bytes) -> int:
-    """Put bytes at an offset. NoSpace, TooLarge."""
+async def write(drive: Drive, node: Node, offset: int, body: bytes, *, appends: bool = False) -> int:
+    """Put bytes at an offset, or at the end if the handle `appends`. NoSpace, TooLarge."""
     drive.access.may_write()
     if offset + len(body) > drive.store.capabilities.object_max_bytes:
         raise TooLarge("the store keeps no object of that size")
@@ -25,8 +25,18 @@ async def write(drive: Drive, node: Node, offset: int, body: bytes) -> int:
     if staged is None or node.busy:
         async with node.lock:
             staged = await staged_for_change(drive, node)
-            return staged.write(offset, body)
-    return staged.write(offset, body)
+            return put(drive, staged, offset, body, appends=appends)
+    return put(drive, staged, offset, body, appends=appends)
+
+
+def put(drive: Drive, staged: StagedFile, offset: int, body: bytes, *, appends: bool) -> int:
+    """Put bytes into the staged file. An appending handle's offset is the size that the kernel believes in, which is not
+    the file's where another mount wrote in the last second: then the bytes go to the end, and the kernel forgets its pages."""
+    if not appends or offset == staged.size:
+        return staged.write(offset, body)
+    done = staged.write(staged.size, body)
+    drive.kernel.forget_inode(staged.ino, bytes_too=True)
+    return done
 
 
 async def truncate(drive: Drive, node: Node, size: int) -> None:

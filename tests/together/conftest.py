@@ -1,0 +1,76 @@
+"""Two mounts of one home, as on two machines: each with its own state, cache and runtime directories."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import World, needs_fuse
+
+SEEN_S = 30.0
+"""A deadline for a busy machine; how long it really took is printed."""
+
+
+@dataclass
+class OtherMachine(World):
+    """The same home seen from a second machine: catalog, store and session are the first one's."""
+
+    first: World
+
+    def __post_init__(self) -> None:
+        for name in ("state", "cache", "run"):
+            (self.base / name).mkdir(mode=0o700)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        own = {f"XDG_{key}": str(self.base / name) for key, name in OWN.items()}
+        return {**self.first.environ, **own}
+
+
+OWN = {"STATE_HOME": "state", "CACHE_HOME": "cache", "RUNTIME_DIR": "run"}
+
+
+@dataclass(frozen=True)
+class TwoMounts:
+    """Mount points `one` and `two` of one home, in the worlds `here` and `there`."""
+
+    here: World
+    there: World
+    one: Path
+    two: Path
+
+    def seen(self, what: str, check: Callable[[], bool], timeout_s: float = SEEN_S) -> float:
+        """Wait until it is so; the seconds that took."""
+        began = time.monotonic()
+        while not holds(check):
+            assert time.monotonic() - began < timeout_s, f"{what}: not seen within {timeout_s} s"
+            time.sleep(0.02)
+        took = time.monotonic() - began
+        print(f"{what}: seen after {took:.2f} s")
+        return took
+
+
+def holds(check: Callable[[], bool]) -> bool:
+    try:
+        return check()
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def two_mounts(tmp_path: Path) -> Iterator[TwoMounts]:
+    """A fresh home, mounted twice."""
+    needs_fuse()
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    here = World(tmp_path / "here")
+    there = OtherMachine(tmp_path / "there", here)
+    here.signup()
+    yield TwoMounts(here, there, here.mount(), there.mount())
+    for world in (here, there):
+        assert "Traceback" not in world.log(), world.log()
+        world.close()
