@@ -33,6 +33,11 @@ class Reader:
             self._window = Window(store, content, memory)
         self._nowait = self._fd is not None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it reads an open file of this machine, which keeps the bytes whatever becomes of the object."""
+        return self._fd is not None
+
     @contextmanager
     def held(self) -> Iterator[Reader]:
         """Not closed meanwhile. Entered, left and closed in one thread; the reading may be in another."""

@@ -7,7 +7,7 @@ from kumofs.errors import DamagedFile, KumofsError, PreconditionFailed
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
 from kumofs.offload import to_the_end
-from kumofs.staging.commit import roll_forward
+from kumofs.staging.commit import data_of, roll_forward
 from kumofs.staging.filling import fill_gaps
 from kumofs.staging.staged import StagedFile
 
@@ -26,8 +26,11 @@ async def read(drive: Drive, node: Node, offset: int, length: int) -> Body:
             return await read_committed(drive, node, offset, length)
         except PreconditionFailed:
             await catch_up(drive, node)
-            if node.staged is not None:
-                return await read_staged(drive, node, offset, length)
+        except DamagedFile:
+            if not await has_moved(drive, node):
+                raise
+        if node.staged is not None:
+            return await read_staged(drive, node, offset, length)
     raise DamagedFile(f"inode {node.ino}: the object is not the one that the catalog names")
 
 
@@ -52,7 +55,11 @@ async def read_staged(drive: Drive, node: Node, offset: int, length: int) -> byt
         end = min(offset + length, staged.size)
         if offset >= end or not staged.gaps(offset, end):
             return staged.read(offset, length)
-        await to_the_end(fill, drive, node, staged, offset, end)
+        try:
+            await to_the_end(fill, drive, node, staged, offset, end)
+        except DamagedFile:
+            if not await has_moved(drive, node):
+                raise
     return bytes(await read(drive, node, offset, length))
 
 
@@ -60,7 +67,16 @@ async def fill(drive: Drive, node: Node, staged: StagedFile, start: int, end: in
     """Bring a range of the staged file in from what the writing began from, while nobody writes to it."""
     async with node.lock:
         if node.staged is staged:
-            await drive.disk.run_in_thread(fill_gaps, drive.store, staged, staged.base, start, end)
+            now = node.inode.content
+            base = now if data_of(now) == data_of(staged.base) else staged.base  # it may have moved to another key
+            await drive.disk.run_in_thread(fill_gaps, drive.store, staged, base, start, end)
+
+
+async def has_moved(drive: Drive, node: Node) -> bool:
+    """Whether the bytes are not where we looked because their key has followed a rename, or others were committed."""
+    looked_at = node.inode.content
+    await drive.tree.refresh(node)
+    return node.inode.content is not None and node.inode.content != looked_at
 
 
 async def catch_up(drive: Drive, node: Node) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kumofs.cache.reader import Reader
 from kumofs.model import Content
+from kumofs.staging.ranges import Range
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import Store
 
@@ -18,13 +19,22 @@ def fill_gaps(store: Store, staged: StagedFile, content: Content | None, start: 
     gaps = staged.gaps(start, end)
     if not gaps or content is None:
         return
-    reader = staged.base_reader or Reader(store, content)
+    kept = staged.base_reader
+    if kept is not None and (kept.is_local or kept.content.key == content.key):
+        fill_from(staged, kept, gaps)
+        return
+    # the object lies under another key by now: its file was renamed, and the key has followed
+    reader = Reader(store, content)
     try:
-        for first, last in gaps:
-            fill(staged, reader, first, last)
+        fill_from(staged, reader, gaps)
     finally:
-        if reader is not staged.base_reader:
-            reader.close()
+        reader.close()
+
+
+def fill_from(staged: StagedFile, reader: Reader, gaps: list[Range]) -> None:
+    """Fill the gaps from one reader."""
+    for first, last in gaps:
+        fill(staged, reader, first, last)
 
 
 def fill(staged: StagedFile, reader: Reader, start: int, end: int) -> None:
