@@ -213,6 +213,10 @@ class World:
     def umount(self, name: str = "drive", status: int = 0) -> str:
         return self.run("umount", self.base / name, status=status)
 
+    def upload(self) -> None:
+        """Wait until everything that was closed is in the store."""
+        self.run("sync")
+
     def pid(self) -> int:
         """The process of the one mount."""
         (found,) = (self.base / "run" / "kumofs").glob("*.pid")

@@ -17,8 +17,9 @@ def errno_of(call, *args) -> int:
 
 
 @pytest.fixture
-def file(folder: Path) -> Path:
+def file(folder: Path, shared_world) -> Path:
     (folder / "f").write_text("x")
+    shared_world[0].upload()
     return folder / "f"
 
 
@@ -31,10 +32,11 @@ def test_getfattr_shows_what_is_known(file: Path) -> None:
     assert os.getxattr(file, "user.kumo.key") == f"ada/{file.parent.name}/f".encode()
 
 
-def test_state_is_pending_while_writing(file: Path) -> None:
+def test_state_is_pending_until_it_is_in_the_store(file: Path, shared_world) -> None:
     with open(file, "w", buffering=1) as writer:
         writer.write("more\n")
         assert os.getxattr(file, "user.kumo.state") == b"pending"
+    shared_world[0].upload()
     assert os.getxattr(file, "user.kumo.state") == b"synced"
 
 

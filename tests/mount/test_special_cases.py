@@ -39,9 +39,10 @@ def test_posix_fallocate_gives_the_length_and_keeps_what_is_there(folder: Path, 
         assert os.pread(file.fileno(), 4096, FALLOCATED - 4096) == bytes(4096)
 
 
-def test_a_file_of_no_bytes_is_an_object_too(folder: Path) -> None:
+def test_a_file_of_no_bytes_is_an_object_too(folder: Path, shared_world) -> None:
     (folder / "a").touch()
     os.mknod(folder / "b")
+    shared_world[0].upload()
     for name in ("a", "b"):
         assert (folder / name).read_bytes() == b""
         assert os.getxattr(folder / name, "user.kumo.key").endswith(name.encode())
