@@ -281,7 +281,7 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Wor
     needs_fuse()
     world = World(tmp_path_factory.mktemp("shared"))
     world.signup()
-    drive = world.mount()
+    drive = world.mount("drive", "--ownership", "stored")
     yield world, drive
     world.umount()
     assert "Traceback" not in world.log()

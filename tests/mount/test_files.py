@@ -13,13 +13,13 @@ import pytest
 
 def test_what_is_written_is_read(folder: Path) -> None:
     (folder / "a").write_bytes(b"hello")
-    shared_world[0].upload()
     assert (folder / "a").read_bytes() == b"hello"
     assert (folder / "a").stat().st_size == 5
 
 
 def test_an_object_lies_under_the_path(shared_world, folder: Path) -> None:
     (folder / "a").write_bytes(b"hello")
+    shared_world[0].upload()
     assert shared_world[0].store.get(f"ada/{folder.name}/a") == b"hello"
 
 
