@@ -35,9 +35,9 @@ PART_BYTES = 16 * 1024 * 1024
 class S3Store:
     """Implements `kumofs.store.protocol.Store`; what its methods do and raise is written there."""
 
-    def __init__(self, bucket: Bucket, s3: S3Settings, features: Features | None = None) -> None:
+    def __init__(self, bucket: Bucket, s3: S3Settings, features: Features | None = None, session: Any = None) -> None:
         """Open the store; `features` instead of those on record in the bucket. ConfigError, StoreUnavailable."""
-        session = make_session(s3)
+        session = session or make_session(s3)
         self._client = make_client(s3, attempts=1, session=session)
         self._bucket = bucket.name
         self._keys = KeySpace(bucket.prefix)

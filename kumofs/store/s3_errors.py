@@ -35,6 +35,10 @@ from kumofs.errors import (
 MESSAGE_MAX = 200
 
 
+class FolderClash(KeyRefused):
+    """A folder where an object should be, or an object where a folder: for good, or only while others come and go there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a server answered that was no success: HTTP status, S3's error code and message ('' for none), and headers' facts."""
@@ -103,10 +107,10 @@ BY_CODE: dict[str, tuple[type[StoreError], str]] = {
     "InvalidURI": (KeyRefused, REFUSED_KEY),
     "InvalidObjectName": (KeyRefused, REFUSED_KEY),
     "XMinioInvalidObjectName": (KeyRefused, REFUSED_KEY),
-    "XMinioObjectExistsAsDirectory": (KeyRefused, REFUSED_KEY),
-    "XMinioParentIsObject": (KeyRefused, REFUSED_KEY),
-    "ExistingObjectIsDirectory": (KeyRefused, REFUSED_KEY),
-    "ObjectParentIsFile": (KeyRefused, REFUSED_KEY),
+    "XMinioObjectExistsAsDirectory": (FolderClash, REFUSED_KEY),
+    "XMinioParentIsObject": (FolderClash, REFUSED_KEY),
+    "ExistingObjectIsDirectory": (FolderClash, REFUSED_KEY),
+    "ObjectParentIsFile": (FolderClash, REFUSED_KEY),
     "QuotaExceeded": (StoreFull, FULL),
     "XMinioAdminBucketQuotaExceeded": (StoreFull, FULL),
     "XMinioStorageFull": (StoreFull, FULL),

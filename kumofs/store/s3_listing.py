@@ -34,7 +34,7 @@ class Listings:
             return
         odd = sorted(self._infos(ODD, prefix, after), key=key_of)
         plain = self._infos(prefix, prefix, after)
-        yield from merge(checked(plain) if self._ordered else sorted(plain, key=key_of), odd, key=key_of)
+        yield from merge(self._checked(plain) if self._ordered else sorted(plain, key=key_of), odd, key=key_of)
 
     def _infos(self, below: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
         start = self._keys.top + after if after and self._ordered and below == prefix else ""
@@ -46,6 +46,16 @@ class Listings:
                 continue
             modified_ns = int(found["LastModified"].timestamp()) * 10**9
             yield ObjectInfo(key, found["ETag"].strip('"'), found["Size"], modified_ns)
+
+    def _checked(self, infos: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
+        """The same; StoreUnavailable where they are out of order, for a caller would take a key to be missing."""
+        last = ""
+        for info in infos:
+            if info.key <= last:
+                self._ordered = False
+                raise StoreUnavailable("the server's listing is not in order, though it was: list again, and it is sorted here")
+            last = info.key
+            yield info
 
 
 def pages(client: Any, bucket: str, prefix: str, after: str = "") -> Iterator[dict[str, Any]]:
@@ -64,16 +74,6 @@ def one_page(client: Any, bucket: str, prefix: str, more: dict[str, Any]) -> dic
     with s3_errors(f"the listing of s3://{bucket}/{prefix}"):
         page: dict[str, Any] = client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=PAGE, **more)
         return page
-
-
-def checked(infos: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
-    """The same; StoreUnavailable where they are out of order, for a caller would take a key to be missing."""
-    last = ""
-    for info in infos:
-        if info.key <= last:
-            raise StoreUnavailable("the server's listing is not in order, though it was: run `kumofs init` again")
-        last = info.key
-        yield info
 
 
 def key_of(info: ObjectInfo) -> str:

@@ -17,6 +17,7 @@ from zlib import crc32
 from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed, RangeNotSatisfiable, StoreUnavailable
 from kumofs.store.protocol import ObjectInfo
 from kumofs.store.s3_body import Body, crc32_text
+from kumofs.store.s3_errors import FolderClash
 from kumofs.store.s3_headers import (
     META,
     PUT_TOKEN,
@@ -29,7 +30,7 @@ from kumofs.store.s3_headers import (
     version_of,
 )
 from kumofs.store.s3_keys import KeySpace
-from kumofs.store.s3_retry import Attempt, retried, upload_time_s
+from kumofs.store.s3_retry import Attempt, ask_again_on_clash, retried, upload_time_s
 from kumofs.store.s3_wire import Reply, Wire
 
 DELETE_BOUND_S = 30.0
@@ -96,6 +97,8 @@ class Objects:
                 if not self.conditional:
                     self.require(attempt, key, if_match, vacant=if_none_match)
                 reply = self._wire.ask(attempt, "PUT", path, headers=headers, body=body)
+            except FolderClash as problem:
+                ask_again_on_clash(attempt, problem)
             except (PreconditionFailed, NoSuchObject) as problem:
                 own = self.own(attempt, key, token) if attempt.repeated else None
                 if own is not None:

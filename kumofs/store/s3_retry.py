@@ -6,9 +6,10 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from kumofs.errors import StoreRefused, StoreThrottled, StoreUnavailable
+from kumofs.store.s3_errors import FolderClash
 
 CALL_S = 30.0
 """The time of one call, from its first attempt; more where many bytes are moved."""
@@ -19,6 +20,8 @@ COPY_BYTES_PER_S = 16 * 1024 * 1024
 FIRST_PAUSE_S = 0.1
 FIRST_THROTTLED_PAUSE_S = 0.5
 PAUSE_MAX_S = 5.0
+CLASHES_MAX = 3
+"""How often a folder in the way is asked about again: servers that keep keys as paths remove empty folders a bit late."""
 
 T = TypeVar("T")
 
@@ -58,6 +61,13 @@ def retried(action: Callable[[Attempt], T], time_s: float = CALL_S) -> T:
                 raise
         time.sleep(pause_s)
         attempt.number += 1
+
+
+def ask_again_on_clash(attempt: Attempt, problem: FolderClash) -> NoReturn:
+    """Raise what is tried again, for the first few attempts; then the clash, which stays."""
+    if attempt.number < CLASHES_MAX:
+        raise StoreUnavailable(str(problem)) from problem
+    raise problem
 
 
 def pause_before_next(number: int, problem: StoreUnavailable) -> float:

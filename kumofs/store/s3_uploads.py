@@ -16,11 +16,11 @@ from urllib.parse import quote
 from kumofs.errors import NoSuchObject, NoSuchUpload, PreconditionFailed, RangeNotSatisfiable, StoreError
 from kumofs.store.protocol import ObjectInfo
 from kumofs.store.s3_body import Body
-from kumofs.store.s3_errors import WRONG_PARTS, s3_errors
+from kumofs.store.s3_errors import WRONG_PARTS, FolderClash, s3_errors
 from kumofs.store.s3_headers import condition_headers, describing_headers, etag_of, quoted, time_ns, version_of
 from kumofs.store.s3_keys import KeySpace
 from kumofs.store.s3_objects import Objects
-from kumofs.store.s3_retry import CALL_S, COPY_BYTES_PER_S, Attempt, copy_time_s, retried, upload_time_s
+from kumofs.store.s3_retry import CALL_S, COPY_BYTES_PER_S, Attempt, ask_again_on_clash, copy_time_s, retried, upload_time_s
 from kumofs.store.s3_wire import Reply, Wire, check_success, element
 
 PART_MAX_COUNT = 10_000
@@ -103,6 +103,8 @@ class Uploads:
                     self._objects.require(attempt, key, if_match, vacant=if_none_match)
                 reply = self._wire.ask(attempt, "POST", path, query=query, headers=headers, body=body, read_s=silence_s)
                 return completed(key, reply, sum(sizes))
+            except FolderClash as problem:
+                ask_again_on_clash(attempt, problem)
             except (PreconditionFailed, NoSuchUpload, NoSuchObject) as problem:
                 own = self._objects.own(attempt, key, token) if attempt.repeated else None
                 if own is not None:

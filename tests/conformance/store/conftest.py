@@ -21,10 +21,10 @@ from kumofs.store.directory import DirectoryStore
 from kumofs.store.protocol import Store
 from kumofs.store.s3 import S3Store
 from kumofs.store.s3_capabilities import Features
-from kumofs.store.s3_client import Bucket, make_client
+from kumofs.store.s3_client import Bucket, make_client, make_session
 
 KINDS = ["directory-xattrs", "directory-sidecar", "s3-moto", "s3-server"]
-Place = tuple[Bucket, S3Settings, Features]
+Place = tuple[Bucket, S3Settings, Features, Any]
 
 
 @pytest.fixture(params=KINDS)
@@ -34,8 +34,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if kind.startswith("directory"):
         yield DirectoryStore(tmp_path / "store", xattrs=kind == "directory-xattrs")
         return
-    bucket, settings, features = request.getfixturevalue("moto_place" if kind == "s3-moto" else "server_place")
-    opened = S3Store(Bucket(bucket.name, f"test-{secrets.token_hex(6)}"), settings, features)
+    bucket, settings, features, session = request.getfixturevalue("moto_place" if kind == "s3-moto" else "server_place")
+    opened = S3Store(Bucket(bucket.name, f"test-{secrets.token_hex(6)}"), settings, features, session)
     yield opened
     for key, upload_id in opened.list_uploads():
         opened.abort_upload(key, upload_id)
@@ -83,7 +83,7 @@ def prepared(name: str, settings: S3Settings) -> Place:
     if name not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket=name)
     client.close()
-    bucket = Bucket(name, f"features-{secrets.token_hex(6)}")
-    opened = S3Store(bucket, settings)
+    bucket, session = Bucket(name, f"features-{secrets.token_hex(6)}"), make_session(settings)
+    opened = S3Store(bucket, settings, session=session)
     opened.close()
-    return bucket, settings, opened.features
+    return bucket, settings, opened.features, session
