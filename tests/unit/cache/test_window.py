@@ -199,10 +199,10 @@ def test_a_short_answer_is_damage_only_where_the_object_is_short(keep) -> None:
         Reader(store, content, Memory()).read(0, 5000)
 
 
-def test_who_holds_a_reader_reads_on_when_it_is_closed(keep) -> None:
+def test_who_holds_a_reader_reads_on_when_it_is_closed(keep, tmp_path: Path) -> None:
     store, content, body = keep(5000)
-    near = DirectoryStore(store._root) if hasattr(store, "_root") else None
-    for reader in [Reader(store, content, Memory())] + ([Reader(near, content)] if near else []):
+    near = DirectoryStore(tmp_path / "store")
+    for reader in (Reader(store, content, Memory()), Reader(near, content)):
         with reader.held():
             reader.close()
             assert reader.read(0, 5000) == body
