@@ -19,6 +19,7 @@ demo: setup
 	scripts/demo
 
 test: setup
+	scripts/install-system-packages test
 	$(VENV)/bin/pytest $(TESTS)
 
 posix: setup
