@@ -18,6 +18,7 @@ from kumofs.catalog.numbers import Numbers
 from kumofs.fs.drive import Drive
 from kumofs.fs.operations import Operations
 from kumofs.fs.orphans import Orphans
+from kumofs.fs.outbox import Outbox
 from kumofs.fs.tree import Tree
 from kumofs.offload import Lane
 from kumofs.sharing.access import Access
@@ -58,6 +59,16 @@ class Stalling:
         return wait
 
 
+class Deaf:
+    """A kernel that remembers nothing."""
+
+    def forget_entry(self, parent: int, name: str) -> None: ...
+
+    def forget_inode(self, ino: int, *, bytes_too: bool) -> None: ...
+
+    async def forget_attributes(self, ino: int) -> None: ...
+
+
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Stalling]:
     real = open_engine(f"sqlite://{tmp_path}/catalog.db")
@@ -80,11 +91,12 @@ def store(tmp_path: Path) -> Iterator[Stalling]:
 def drive(tmp_path: Path, engine: Stalling, store: Stalling) -> Drive:
     root = read_inode(engine, make_root(engine, "ada", "ada@example.org", 0, 0))
     assert root is not None
-    catalog, uploads = Lane(4, engine.quick), Lane(4)
+    catalog, uploads, area = Lane(4, engine.quick), Lane(4), StagingArea.open(tmp_path, "ada")
     return Drive(
-        engine=engine, store=store, area=StagingArea.open(tmp_path, "ada"), access=Access("ada"), email="ada@example.org",
+        engine=engine, store=store, area=area, access=Access("ada"), email="ada@example.org",
         host="here", tree=Tree(engine, catalog, root), numbers=Numbers(engine), orphans=Orphans(engine, store, uploads),
-        catalog=catalog, uploads=uploads, disk=Lane(4), deadline_s=DEADLINE_S,
+        catalog=catalog, uploads=uploads, disk=Lane(4), deadline_s=DEADLINE_S, kernel=Deaf(), outbox=Outbox(area),
+        write_through=True,
     )  # fmt: skip
 
 

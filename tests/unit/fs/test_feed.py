@@ -20,6 +20,7 @@ from kumofs.errors import CatalogUnavailable, NotFound
 from kumofs.fs import feed
 from kumofs.fs.drive import Drive
 from kumofs.fs.orphans import Orphans
+from kumofs.fs.outbox import Outbox
 from kumofs.fs.tree import Tree
 from kumofs.model import ROOT_NAME, Inode, Kind, entry_id
 from kumofs.offload import Lane
@@ -88,6 +89,7 @@ def drive(tmp_path: Path) -> Iterator[Drive]:
         lane,
         lane,
         NotedKernel(),
+        Outbox(area),
     )
     area.close()
     engine.close()
