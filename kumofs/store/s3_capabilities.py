@@ -40,6 +40,9 @@ RECORD = "capabilities.json"
 ORDER_TRIED = ("a-", "a/b", "a0", "a/b-")
 """Names that a server which lists folder by folder has in another order."""
 
+OTHER = {"If-Match": '"00000000000000000000000000000000"'}
+"""A condition that no object meets."""
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -108,26 +111,27 @@ class Trial:
         etag = self._put("put", b"1", {"If-None-Match": "*"})
         return (
             self._refuses("PUT", "put", {"If-None-Match": "*"})
-            and self._refuses("PUT", "put", {"If-Match": '"00000000000000000000000000000000"'})
+            and self._refuses("PUT", "put", OTHER)
             and self._refuses("PUT", "none", {"If-Match": f'"{etag}"'})
             and self._put("put", b"2", {"If-Match": f'"{etag}"'}) != ""
         )
 
     def completes(self) -> bool:
-        """Whether the completion of an upload decides If-None-Match."""
+        """Whether the completion of an upload decides If-None-Match and If-Match."""
         self._put("complete", b"1")
         upload_id = self._upload("complete")
+        query = query_of(upload_id)
         try:
-            reply = self._wire.call("PUT", self._top + "complete", query=f"partNumber=1&{query_of(upload_id)}", body=Body(b"2"))
+            reply = self._wire.call("PUT", self._top + "complete", query=f"partNumber=1&{query}", body=Body(b"2"))
             xml = Body(parts_xml([(1, etag_of(reply.headers))]))
-            return self._refuses("POST", "complete", {"If-None-Match": "*"}, query=query_of(upload_id), body=xml)
+            return all(self._refuses("POST", "complete", each, query=query, body=xml) for each in ({"If-None-Match": "*"}, OTHER))
         finally:
             self._abort("complete", upload_id)
 
     def deletes(self) -> bool:
         """Whether a deletion decides If-Match."""
         self._put("delete", b"1")
-        return self._refuses("DELETE", "delete", {"If-Match": '"00000000000000000000000000000000"'}) and self._is_there("delete")
+        return self._refuses("DELETE", "delete", OTHER) and self._is_there("delete")
 
     def copies(self) -> bool:
         """Whether CopyObject looks at its target."""

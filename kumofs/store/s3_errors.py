@@ -138,6 +138,8 @@ BY_STATUS: dict[int, tuple[type[StoreError], str]] = {
 def error_of(answer: Answer, what: str) -> StoreError:
     """The exception for an answer; `what` names what was asked (`'u1/a.txt' in s3://bucket`)."""
     found = BY_CODE.get(answer.code) or BY_STATUS.get(answer.status)
+    if answer.status == 503 and answer.retry_after_s:
+        found = BY_CODE["SlowDown"]
     said = " ".join(filter(None, (str(answer.status), answer.code)))
     if found is None:
         kind: type[StoreError] = StoreUnavailable if answer.status >= 500 or answer.status in (307, 404, 408) else StoreRefused

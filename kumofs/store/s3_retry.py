@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import sleep
 from typing import NoReturn, TypeVar
 
 from kumofs.errors import StoreRefused, StoreThrottled, StoreUnavailable
@@ -59,7 +60,7 @@ def retried(action: Callable[[Attempt], T], time_s: float = CALL_S) -> T:
             pause_s = pause_before_next(attempt.number, problem)
             if time.monotonic() + pause_s >= attempt.deadline:
                 raise
-        time.sleep(pause_s)
+        sleep(pause_s)
         attempt.number += 1
 
 

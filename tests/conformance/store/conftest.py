@@ -24,6 +24,11 @@ from kumofs.store.s3_capabilities import Features
 from kumofs.store.s3_client import Bucket, make_client, make_session
 
 KINDS = ["directory-xattrs", "directory-sidecar", "s3-moto", "s3-server"]
+MOTO_CANNOT = {
+    "test_an_aborted_upload_is_gone": "answers 500 for a part of an upload that is not there",
+    "test_an_upload_that_never_was": "answers 500 for a part of an upload that is not there",
+    "test_an_upload_belongs_to_its_key": "takes an upload's id under any key",
+}
 Place = tuple[Bucket, S3Settings, Features, Any]
 
 
@@ -34,6 +39,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if kind.startswith("directory"):
         yield DirectoryStore(tmp_path / "store", xattrs=kind == "directory-xattrs")
         return
+    if kind == "s3-moto" and request.node.originalname in MOTO_CANNOT:
+        pytest.skip(f"moto {MOTO_CANNOT[request.node.originalname]}: a real server tells")
     bucket, settings, features, session = request.getfixturevalue("moto_place" if kind == "s3-moto" else "server_place")
     opened = S3Store(Bucket(bucket.name, f"test-{secrets.token_hex(6)}"), settings, features, session)
     yield opened

@@ -85,3 +85,20 @@ def test_what_changes_meanwhile_does_not_end_the_listing(full: Store) -> None:
     rest = [info.key for info in listing]
     lasting = [key for key in KEYS if key not in ("a/c/d", "a/c/e/f", "z")]
     assert [key for key in first + rest if key in lasting] == lasting
+
+
+ODD = sorted(
+    ["u1/a\nb", "u1/\x01", "u1/a\x1b[0m", "u1/a b", "u1/!", "u1/\x7f", "u1/\uffff", "u1/ ./b", "u1/%0A", "u1/c/d\te", "u1/c/d"]
+)
+
+
+def test_keys_of_odd_characters(store: Store) -> None:
+    for key in reversed(ODD):
+        store.put(key, key.encode(), metadata={"kumo-ino": "1"}, if_none_match=True)
+    assert keys(store) == ODD
+    assert keys(store, "u1/", ODD[4]) == ODD[5:]
+    assert keys(store, "u1/c/d") == ["u1/c/d", "u1/c/d\te"]
+    for key in ODD:
+        assert store.get(key, if_match=store.head(key).etag) == key.encode()
+        store.delete(key)
+    assert keys(store) == []

@@ -128,3 +128,15 @@ def test_a_file_that_is_not_there_puts_nothing(store: Store, tmp_path: Path) -> 
         store.put_file("a", tmp_path / "none")
     with pytest.raises(NoSuchObject):
         store.head("a")
+
+
+def test_metadata_in_any_script(store: Store) -> None:
+    values = {
+        "kumo-a": "größe ☁ \U0001f4c4",
+        "kumo-b": " blanks  at both ends ",
+        "kumo-c": "=?utf-8?b?YQ==?=",
+        "kumo-d": "100%25",
+        "kumo-e": "",
+    }
+    store.put("a", b"x", metadata=values)
+    assert dict(store.head("a").metadata) == values
