@@ -33,6 +33,11 @@ class Reader:
             self._window = Window(store, content, memory)
         self._nowait = self._fd is not None
 
+    @property
+    def lasts(self) -> bool:
+        """Whether the bytes stay readable whatever becomes of the object."""
+        return self._fd is not None
+
     @contextmanager
     def held(self) -> Iterator[Reader]:
         """Not closed meanwhile. Entered, left and closed in one thread; the reading may be in another."""

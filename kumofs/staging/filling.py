@@ -18,13 +18,21 @@ def fill_gaps(store: Store, staged: StagedFile, content: Content | None, start: 
     gaps = staged.gaps(start, end)
     if not gaps or content is None:
         return
-    reader = staged.base_reader or Reader(store, content)
+    reader = reader_of(store, staged, content)
     try:
         for first, last in gaps:
             fill(staged, reader, first, last)
     finally:
         if reader is not staged.base_reader:
             reader.close()
+
+
+def reader_of(store: Store, staged: StagedFile, content: Content) -> Reader:
+    """What the base was opened as, where that still reads these bytes; else the content is opened where it lies now."""
+    base = staged.base_reader
+    if base is not None and base.content.data == content.data and (base.lasts or base.content.etag == content.etag):
+        return base
+    return Reader(store, content)
 
 
 def fill(staged: StagedFile, reader: Reader, start: int, end: int) -> None:
