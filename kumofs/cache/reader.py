@@ -34,8 +34,8 @@ class Reader:
         self._nowait = self._fd is not None
 
     @property
-    def is_local(self) -> bool:
-        """Whether it reads an open file of this machine, which keeps the bytes whatever becomes of the object."""
+    def lasts(self) -> bool:
+        """Whether the bytes stay readable whatever becomes of the object."""
         return self._fd is not None
 
     @contextmanager

@@ -38,7 +38,7 @@ async def read_committed(drive: Drive, node: Node, offset: int, length: int) -> 
     """From memory at once, else in a thread."""
     if node.inode.content is None:
         return b""
-    if node.reader is None or node.reader.content.etag != node.inode.content.etag:
+    if node.reader is None or node.reader.content != node.inode.content:
         node.close_reader()
         node.reader = Reader(drive.store, node.inode.content)
     reader = node.reader

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 from kumofs.cache.reader import Reader
-from kumofs.errors import DamagedFile, PreconditionFailed, TooLarge
+from kumofs.cache.window import SMALL_BYTES
+from kumofs.errors import DamagedFile, PreconditionFailed, StoreUnavailable, TooLarge
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
 from kumofs.fs.reading import ATTEMPTS_MAX, catch_up
+from kumofs.staging.filling import fill_gaps
 from kumofs.staging.staged import StagedFile
+
+log = logging.getLogger(__name__)
 
 SETUID = 0o4000
 SETGID = 0o2000
@@ -55,10 +61,34 @@ async def staged_for_change(drive: Drive, node: Node, *, keep_base: bool = True)
         if node.staged is not None:
             return node.staged
         try:
-            return begin(drive, node, keep_base=keep_base)
+            staged = begin(drive, node, keep_base=keep_base)
+            await bring_base(drive, staged)
+            return staged
         except PreconditionFailed:
+            abandon(node)
             await catch_up(drive, node)
     raise DamagedFile(f"inode {node.ino}: the object is not the one that the catalog names")
+
+
+async def bring_base(drive: Drive, staged: StagedFile) -> None:
+    """Fetch a small file's bytes before it is changed, where they would be gone once another mount replaces the object.
+
+    They are needed for the upload anyway. A store that cannot be reached now is no reason not to take what is written.
+    """
+    reader = staged.base_reader
+    if reader is None or reader.lasts or reader.content.size > SMALL_BYTES:
+        return
+    try:
+        await drive.disk.run_in_thread(fill_gaps, drive.store, staged, reader.content, 0, reader.content.size)
+    except StoreUnavailable as problem:
+        log.warning("inode %d is changed without its bytes, which are not to be had now: %s", staged.ino, problem)
+
+
+def abandon(node: Node) -> None:
+    """Nothing was written to the staged file yet, and what it began from is not there any more."""
+    if node.staged is not None:
+        node.staged.forget()
+        node.staged = None
 
 
 def begin(drive: Drive, node: Node, *, keep_base: bool) -> StagedFile:

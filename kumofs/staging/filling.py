@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kumofs.cache.reader import Reader
 from kumofs.model import Content
-from kumofs.staging.ranges import Range
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import Store
 
@@ -19,22 +18,21 @@ def fill_gaps(store: Store, staged: StagedFile, content: Content | None, start: 
     gaps = staged.gaps(start, end)
     if not gaps or content is None:
         return
-    kept = staged.base_reader
-    if kept is not None and (kept.is_local or kept.content.key == content.key):
-        fill_from(staged, kept, gaps)
-        return
-    # the object lies under another key by now: its file was renamed, and the key has followed
-    reader = Reader(store, content)
+    reader = reader_of(store, staged, content)
     try:
-        fill_from(staged, reader, gaps)
+        for first, last in gaps:
+            fill(staged, reader, first, last)
     finally:
-        reader.close()
+        if reader is not staged.base_reader:
+            reader.close()
 
 
-def fill_from(staged: StagedFile, reader: Reader, gaps: list[Range]) -> None:
-    """Fill the gaps from one reader."""
-    for first, last in gaps:
-        fill(staged, reader, first, last)
+def reader_of(store: Store, staged: StagedFile, content: Content) -> Reader:
+    """What the base was opened as, where that still reads these bytes; else the content is opened where it lies now."""
+    base = staged.base_reader
+    if base is not None and base.content.data == content.data and (base.lasts or base.content == content):
+        return base
+    return Reader(store, content)
 
 
 def fill(staged: StagedFile, reader: Reader, start: int, end: int) -> None:
