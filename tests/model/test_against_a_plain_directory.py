@@ -137,19 +137,21 @@ def tree(top: Path) -> dict[str, object]:
 
 
 @pytest.mark.timeout(600)
-def test_the_drive_behaves_as_a_disk_does(shared_world) -> None:
+def test_the_drive_behaves_as_a_disk_does(new_session_world) -> None:
     probe = tempfile.NamedTemporaryFile()
     try:
         os.setxattr(probe.name, "user.a", b"")
     except OSError:
         pytest.skip("the plain disk keeps no extended attributes to compare with")
-    SameAsADisk.top = shared_world[1]
+    world = new_session_world("model")
+    SameAsADisk.top = world.mount("drive", "--ownership", "stored")
     run_state_machine_as_test(
         SameAsADisk,
         settings=settings(
             max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
         ),
     )
+    world.umount()
 
 
 def test_fsx_like_random_writes_keep_one_file_right(folder: Path) -> None:

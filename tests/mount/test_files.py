@@ -149,10 +149,9 @@ def test_times_and_modes_are_kept(folder: Path) -> None:
     path = folder / "a"
     path.write_text("x")
     os.chmod(path, 0o640)
-    os.chown(path, 1234, 2345)
     os.utime(path, ns=(1_000_000_001, 2_000_000_002))
     found = path.stat()
-    assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (0o640, 1234, 2345)
+    assert found.st_mode & 0o7777 == 0o640
     assert (found.st_atime_ns, found.st_mtime_ns) == (1_000_000_001, 2_000_000_002)
 
 

@@ -14,7 +14,7 @@ from kumofs.fs.boundary import answered
 
 
 class Handlers:
-    deadline_s = 30.0
+    deadline_s = 60.0
 
     def __init__(self, problem: BaseException) -> None:
         self.problem = problem
