@@ -11,6 +11,7 @@ that no slow deletion is still on its way (the collection, which removes what wa
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
 from zlib import crc32
 
@@ -124,7 +125,7 @@ class Objects:
             if if_match is None:
                 self._wire.ask(attempt, "DELETE", path)
                 return
-            look = Attempt(min(attempt.deadline, attempt.deadline - attempt.left_s + DELETE_BOUND_S))
+            begun = Attempt(min(attempt.deadline, time.monotonic() + DELETE_BOUND_S / 2))
             there = self._looked(attempt, key)
             if etag_of(there) != if_match:
                 raise PreconditionFailed(f"{key!r} has changed since it was looked at")
@@ -132,7 +133,7 @@ class Objects:
             if seen[0] != seen[-1]:
                 return
             condition = condition_headers(if_match, if_none_match=False) if self.conditional_delete else {}
-            self._wire.ask(look, "DELETE", path, headers=condition, read_s=DELETE_BOUND_S / 3)
+            self._wire.ask(begun, "DELETE", path, headers=condition, read_s=DELETE_BOUND_S / 3)
 
         try:
             retried(attempt)

@@ -1,6 +1,6 @@
-"""The requests that files are made of, over a pool of connections: signed by botocore, sent by urllib3.
+"""The requests that files are made of, over a pool of connections of urllib3.
 
-boto3 takes about ten times the CPU for the same request. One `ask` is one attempt: an answer, or an exception of
+boto3 takes two to three times the CPU for the same request. One `ask` is one attempt: an answer, or an exception of
 kumofs.errors; asking again is for `s3_retry`.
 """
 
@@ -16,16 +16,14 @@ from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
 
 from kumofs.errors import BadStoreCredentials, StoreTokenExpired, StoreUnavailable
 from kumofs.store.s3_body import BLOCK_BYTES, EMPTY, Body
 from kumofs.store.s3_client import CONNECT_TIMEOUT_S, CONNECTIONS_MAX, READ_TIMEOUT_S
 from kumofs.store.s3_errors import EXPIRED, Answer, error_of, s3_errors, seconds
 from kumofs.store.s3_retry import CALL_S, Attempt, retried
+from kumofs.store.s3_signing import UNSIGNED, host_of, signed_headers
 
-UNSIGNED = "UNSIGNED-PAYLOAD"
 SAFE = "/-_.~"
 BUCKET_SEEN_S = 10.0
 """How long a bucket that answered is taken to be there, where a HEAD says 404 without saying what is missing."""
@@ -43,14 +41,6 @@ class Reply:
     body: bytes
 
 
-class Signer(S3SigV4Auth):  # type: ignore[misc]
-    """Signature version 4 over a hash of the body that is known already."""
-
-    def payload(self, request: AWSRequest) -> str:
-        """The hash that the request was made with."""
-        return str(request.context["payload"])
-
-
 class Wire:
     """Connections to one bucket. Thread-safe."""
 
@@ -63,6 +53,7 @@ class Wire:
         parts = urlsplit(client.meta.endpoint_url)
         by_path = path_style or "." in bucket
         self.endpoint = f"{parts.scheme}://{parts.netloc}" if by_path else f"{parts.scheme}://{bucket}.{parts.netloc}"
+        self._host = host_of(self.endpoint)
         self._top = f"/{bucket}/" if by_path else "/"
         self._tls = parts.scheme == "https"
         self._pool = connections(self.endpoint, session)
@@ -159,10 +150,7 @@ class Wire:
             credentials = self._credentials.get_frozen_credentials()
         except RuntimeError as problem:  # botocore's word for credentials that stay expired after a refresh
             raise StoreTokenExpired(f"{self.name}: {EXPIRED}") from problem
-        request = AWSRequest(method, self.endpoint + target, headers=headers)
-        request.context["payload"] = payload
-        Signer(credentials, "s3", self._region).add_auth(request)
-        return dict(request.headers.items())
+        return signed_headers(credentials, self._region, method, self._host, target, headers, payload)
 
     def close(self) -> None:
         """Close the connections."""

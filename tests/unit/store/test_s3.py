@@ -7,9 +7,14 @@ import time
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from urllib.parse import quote
 from zlib import crc32
 
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +22,7 @@ from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed, StoreErr
 from kumofs.store.s3 import S3Store
 from kumofs.store.s3_headers import decoded, describing_headers, encoded
 from kumofs.store.s3_keys import KeySpace
+from kumofs.store.s3_signing import host_of, signed_headers
 
 from .conftest import ALL, Said, ScriptedServer
 
@@ -148,6 +154,36 @@ def test_a_native_copy_whose_answer_was_lost(s3: S3Store, server: ScriptedServer
     sent = next(headers for method, _, headers, _ in server.requests if method == "PUT")
     assert (sent["If-None-Match"], sent["x-amz-copy-source-if-match"]) == ("*", '"e"')
     assert (sent["x-amz-copy-source"], sent["x-amz-metadata-directive"]) == ("bucket/a", "REPLACE")
+
+
+@given(
+    method=st.sampled_from(["GET", "PUT", "DELETE"]),
+    path=st.text(min_size=1, max_size=30),
+    query=st.sampled_from(["", "uploads=", "partNumber=7&uploadId=a%2Fb"]),
+    value=st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20),
+    token=st.sampled_from([None, "a/token=="]),
+    endpoint=st.sampled_from(
+        ["http://127.0.0.1:9000", "https://b.s3.eu-west-1.amazonaws.com", "https://host:443", "http://[::1]:80"]
+    ),
+)
+def test_signatures_are_those_of_botocore(
+    method: str, path: str, query: str, value: str, token: str | None, endpoint: str
+) -> None:
+    credentials = Credentials("AKID", "secret", token).get_frozen_credentials()
+    target = f"/{quote(path, safe='/-_.~', errors='replace')}{'?' + query if query else ''}"
+    headers = {"x-amz-meta-kumo-x": value, "If-None-Match": "*", "Content-Type": "text/plain"}
+    mine = signed_headers(credentials, "eu-west-1", method, host_of(endpoint), target, headers, "0" * 64)
+
+    class Signer(S3SigV4Auth):
+        def payload(self, request: AWSRequest) -> str:
+            return "0" * 64
+
+    request = AWSRequest(method, endpoint + target, headers=headers)
+    with pytest.MonkeyPatch.context() as patch:
+        moment = datetime.strptime(mine["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
+        patch.setattr("botocore.auth.get_current_datetime", lambda: moment)
+        Signer(credentials, "s3", "eu-west-1").add_auth(request)
+    assert mine["Authorization"] == request.headers["Authorization"]
 
 
 # -- keys and metadata
