@@ -67,11 +67,15 @@ async def answer_one(connection: trio.socket.SocketType, answer: Answer) -> None
         log.warning("process %d of user %d was refused at the control socket", pid, uid)
         return
     stream = trio.SocketStream(connection)
-    with trio.move_on_after(DEADLINE_S):
-        request = json.loads(await stream.receive_some(LINE_MAX))
-        async for message in answer(request):
-            with trio.CancelScope(shield=True), trio.move_on_after(DEADLINE_S):
-                await stream.send_all(json.dumps(message).encode() + b"\n")
+    with trio.move_on_after(DEADLINE_S) as asking:
+        line = await stream.receive_some(LINE_MAX)
+    if asking.cancelled_caught:
+        return
+    async for message in answer(json.loads(line)):
+        with trio.move_on_after(DEADLINE_S) as telling:
+            await stream.send_all(json.dumps(message).encode() + b"\n")
+        if telling.cancelled_caught:
+            return
 
 
 def ask(path: Path, do: str, timeout_s: float = DEADLINE_S, **more: object) -> Iterator[Message]:

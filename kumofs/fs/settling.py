@@ -101,7 +101,10 @@ class Settler:
         node = drive.tree.find(ino)
         if node is not None and node.staged is not None:
             return False  # its upload is on its way, and may take the new key by itself
-        done = await drive.uploads.run_in_thread(settle, drive.engine, drive.store, ino)
+        aside: list[int] = []
+        done = await drive.uploads.run_in_thread(settle, drive.engine, drive.store, ino, aside)
+        for other in aside:
+            drive.moved.add(other)
         if done is Settled.MOVED and node is not None:
             await drive.tree.refresh(node)
         if done is Settled.IN_PLACE:
@@ -129,6 +132,7 @@ class Settler:
             async with limit:
                 if not await self._settle_file(ino):
                     await self._drive.catalog.run(note_moved, self._drive.engine, ino)
+                    self._drive.moved.add(ino)
 
         async with trio.open_nursery() as nursery:
             for ino in inos:

@@ -32,8 +32,11 @@ class Settled(Enum):
     CHANGED = "changed"
 
 
-def settle(engine: Engine, store: Store, ino: int, trail: tuple[int, ...] = ()) -> Settled:
-    """Bring a file's object to its wanted key. `trail`: the files that wait for this one. Raises what the drivers raise."""
+def settle(engine: Engine, store: Store, ino: int, aside: list[int] | None = None, trail: tuple[int, ...] = ()) -> Settled:
+    """Bring a file's object to its wanted key. Raises what the drivers raise.
+
+    `aside` collects the files that went aside, whose turn is next; `trail` are the files that wait for this one.
+    """
     inode = read_inode(engine, ino)
     if inode is None or not inode.names or inode.content is None:
         return Settled.IN_PLACE
@@ -42,9 +45,11 @@ def settle(engine: Engine, store: Store, ino: int, trail: tuple[int, ...] = ()) 
         return Settled.IN_PLACE
     held = in_the_way(engine, wanted, inode)
     if held is not None and (held.ino in trail or len(trail) > TRAIL_MAX):
+        if aside is not None:
+            aside.append(ino)
         return step_aside(engine, store, inode, wanted)
     if held is not None:
-        there = settle(engine, store, held.ino, (*trail, ino))
+        there = settle(engine, store, held.ino, aside, (*trail, ino))
         if there is not Settled.MOVED:
             return Settled.IN_PLACE if there is Settled.IN_PLACE and alike(engine, held, wanted) else Settled.BLOCKED
     claimed = claim_wanted(engine, store, wanted, inode)
