@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+import trio
+
 from kumofs.errors import CatalogUnavailable, StaleHandle
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
@@ -11,6 +13,9 @@ from kumofs.fs.reading import hold_bytes
 from kumofs.model import name_of, parent_of
 
 log = logging.getLogger(__name__)
+
+LOOK_SHARE = 0.4
+"""Of the time that a program waits for its answer: the catalog may say nothing for so long, and the file still opens."""
 
 
 async def look_closely(drive: Drive, node: Node) -> None:
@@ -22,13 +27,15 @@ async def look_closely(drive: Drive, node: Node) -> None:
     """
     if node.staged is not None:
         return
+    lost: list[str] = []
     try:
-        await drive.tree.refresh(node)
-        lost = [name_id for name_id in node.linked if name_id not in node.inode.names]
-        for name_id in lost:
-            await find_successor(drive, node, name_id)
-    except CatalogUnavailable as problem:
-        log.warning("inode %d is opened as it was last seen: %s", node.ino, problem)
+        with trio.fail_after(drive.deadline_s * LOOK_SHARE):
+            await drive.tree.refresh(node)
+            lost = [name_id for name_id in node.linked if name_id not in node.inode.names]
+            for name_id in lost:
+                await find_successor(drive, node, name_id)
+    except (CatalogUnavailable, trio.TooSlowError) as problem:
+        log.warning("inode %d is opened as it was last seen: %s", node.ino, str(problem) or "the catalog says nothing")
         return
     if not node.opens and (lost or not node.inode.names):
         raise StaleHandle(f"inode {node.ino} is not what its name stands for any more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,15 +73,28 @@ def holds(check: Callable[[], bool]) -> bool:
 @pytest.fixture
 def two_mounts(tmp_path: Path) -> Iterator[TwoMounts]:
     """A fresh home, mounted twice."""
+    # what one has closed the other reads at once: only where closing waits for the upload
+    with mounted_twice(tmp_path, "--write-through") as mounts:
+        yield mounts
+
+
+@pytest.fixture
+def two_lazy_mounts(tmp_path: Path) -> Iterator[TwoMounts]:
+    """The same, as mounts are by default: what was closed is uploaded later."""
+    with mounted_twice(tmp_path) as mounts:
+        yield mounts
+
+
+@contextmanager
+def mounted_twice(base: Path, *options: str) -> Iterator[TwoMounts]:
     needs_fuse()
     for name in ("here", "there"):
-        (tmp_path / name).mkdir()
-    here = World(tmp_path / "here")
-    there = OtherMachine(tmp_path / "there", here)
+        (base / name).mkdir()
+    here = World(base / "here")
+    there = OtherMachine(base / "there", here)
     here.signup()
     try:
-        # what one has closed the other reads at once: only where closing waits for the upload
-        mounts = [world.mount("drive", "--write-through") for world in (here, there)]
+        mounts = [world.mount("drive", *options) for world in (here, there)]
         yield TwoMounts(here, there, *mounts)
         logs = here.log() + there.log()
     finally:
