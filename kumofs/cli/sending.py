@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -20,9 +21,13 @@ WIDE = 10_000
 
 
 @click.command()
-def status() -> None:
+@click.option("--json", "as_json", is_flag=True, help="A list of objects, for programs.")
+def status(as_json: bool) -> None:
     """Show the mounts on this machine, and what is still on its way."""
     places = runtime.running(settings())
+    if as_json:
+        click.echo(json.dumps([asked(place) or {"pid": runtime.alive(place), "answers": False} for place in places], indent=2))
+        return
     if not places:
         click.echo("Nothing is mounted.")
         return

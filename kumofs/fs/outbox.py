@@ -73,6 +73,7 @@ class Outbox:
         self._last_add_s = -math.inf
         self._last_error: str | None = None
         self._sent: deque[tuple[float, int]] = deque()
+        self._sending = 0
 
     def __len__(self) -> int:
         return len(self._parcels)
@@ -126,6 +127,11 @@ class Outbox:
                 return
             await self._changed.wait()
 
+    async def wait_idle(self) -> None:
+        """Wait until nothing is being sent."""
+        while self._sending:
+            await self._changed.wait()
+
     async def wait_room(self, more_bytes: int) -> None:
         """Wait until that much may be staged. NoSpace where nothing goes out for a while."""
         deadline_s = trio.current_time() + ROOM_S
@@ -167,12 +173,15 @@ class Outbox:
         while True:
             parcel = await self._next()
             parcel.sending = True
+            self._sending += 1
             try:
                 await send(parcel.node)
             except KumofsError as problem:
                 log.debug("put off: %s", problem)
             finally:
                 parcel.sending = False
+                self._sending -= 1
+                self._wake()
 
     async def _next(self) -> Parcel:
         """The next file to send; waits until one is due and nobody is in a hurry."""

@@ -30,6 +30,8 @@ EVERY_S = 15.0
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.5, 600.0
 AT_ONCE = 4
 """Files of a folder that are copied at the same time."""
+GIVE_WAY_S = 1.0
+"""Each of these waits so long for uploads to end: while there are always some, four files a second are settled."""
 PAGE = 200
 NOTED_MAX = 500
 """Notes looked at in one round."""
@@ -101,6 +103,8 @@ class Settler:
         node = drive.tree.find(ino)
         if node is not None and node.staged is not None:
             return False  # its upload is on its way, and may take the new key by itself
+        with trio.move_on_after(GIVE_WAY_S):
+            await drive.outbox.wait_idle()
         aside: list[int] = []
         done = await drive.uploads.run_in_thread(settle, drive.engine, drive.store, ino, aside)
         for other in aside:

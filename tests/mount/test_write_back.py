@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -34,6 +35,15 @@ def test_a_burst_goes_out_and_sync_waits_for_it(mounted) -> None:
     world.run("sync")
     assert len(world.stored_keys()) == 300
     assert "nothing" in world.run("status")
+
+
+def test_programs_can_ask_what_is_on_its_way(mounted) -> None:
+    world, drive = mounted
+    (drive / "a").write_text("bytes")
+    world.run("sync")
+    (state_of_mount,) = json.loads(world.run("status", "--json"))
+    assert state_of_mount["mount_point"] == str(drive)
+    assert (state_of_mount["pending"], state_of_mount["failed"], state_of_mount["unsettled"]) == (0, 0, 0)
 
 
 def test_fsync_returns_when_the_bytes_are_in_the_store(mounted) -> None:

@@ -181,3 +181,16 @@ def test_what_is_closed_again_while_it_is_sent_is_sent_again() -> None:
         assert store.sent == ["a", "a"]
 
     with_outbox(test, takes_s=1.0)
+
+
+def test_what_is_not_urgent_waits_while_something_is_sent() -> None:
+    async def test(outbox: Outbox, store: Store) -> None:
+        await outbox.wait_idle()
+        outbox.add(File("a"))
+        await trio.sleep(0.5)
+        began = trio.current_time()
+        await outbox.wait_idle()
+        assert trio.current_time() - began > 2
+        assert store.sent == ["a"]
+
+    with_outbox(test, takes_s=3.0)
