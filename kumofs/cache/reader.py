@@ -38,6 +38,10 @@ class Reader:
         """Whether the bytes stay readable whatever becomes of the object."""
         return self._fd is not None
 
+    def reads(self, content: Content) -> bool:
+        """Whether these are that content's bytes, and can be had: a copy under another key has the same."""
+        return self.content == content or (self.lasts and self.content.data == content.data)
+
     @contextmanager
     def held(self) -> Iterator[Reader]:
         """Not closed meanwhile. Entered, left and closed in one thread; the reading may be in another."""

@@ -64,7 +64,7 @@ def bring_up(drive: Drive, node: Node) -> None:
         add_name(drive, node, name_id)
     node.listed -= 1
     reader = node.reader
-    if reader is not None and inode.content is not None and reader.content.etag != inode.content.etag:
+    if reader is not None and inode.content is not None and not reader.reads(inode.content):
         node.close_reader()
         if node.opens:
             hold_bytes(drive, node)

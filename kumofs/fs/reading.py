@@ -6,6 +6,7 @@ from kumofs.cache.reader import Reader
 from kumofs.errors import DamagedFile, KumofsError, PreconditionFailed
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
+from kumofs.model import Content
 from kumofs.offload import to_the_end
 from kumofs.staging.commit import data_of, roll_forward
 from kumofs.staging.filling import fill_gaps
@@ -22,12 +23,13 @@ async def read(drive: Drive, node: Node, offset: int, length: int) -> Body:
     if node.staged is not None:
         return await read_staged(drive, node, offset, length)
     for _ in range(ATTEMPTS_MAX):
+        looked_at = node.inode.content
         try:
             return await read_committed(drive, node, offset, length)
         except PreconditionFailed:
             await catch_up(drive, node)
         except DamagedFile:
-            if not await has_moved(drive, node):
+            if not await has_moved(drive, node, looked_at):
                 raise
         if node.staged is not None:
             return await read_staged(drive, node, offset, length)
@@ -38,7 +40,7 @@ async def read_committed(drive: Drive, node: Node, offset: int, length: int) -> 
     """From memory at once, else in a thread."""
     if node.inode.content is None:
         return b""
-    if node.reader is None or node.reader.content != node.inode.content:
+    if node.reader is None or not node.reader.reads(node.inode.content):
         node.close_reader()
         node.reader = Reader(drive.store, node.inode.content)
     reader = node.reader
@@ -55,10 +57,11 @@ async def read_staged(drive: Drive, node: Node, offset: int, length: int) -> byt
         end = min(offset + length, staged.size)
         if offset >= end or not staged.gaps(offset, end):
             return staged.read(offset, length)
+        looked_at = node.inode.content
         try:
             await to_the_end(fill, drive, node, staged, offset, end)
         except DamagedFile:
-            if not await has_moved(drive, node):
+            if not await has_moved(drive, node, looked_at):
                 raise
     return bytes(await read(drive, node, offset, length))
 
@@ -72,9 +75,8 @@ async def fill(drive: Drive, node: Node, staged: StagedFile, start: int, end: in
             await drive.disk.run_in_thread(fill_gaps, drive.store, staged, base, start, end)
 
 
-async def has_moved(drive: Drive, node: Node) -> bool:
+async def has_moved(drive: Drive, node: Node, looked_at: Content | None) -> bool:
     """Whether the bytes are not where we looked because their key has followed a rename, or others were committed."""
-    looked_at = node.inode.content
     await drive.tree.refresh(node)
     return node.inode.content is not None and node.inode.content != looked_at
 

@@ -9,7 +9,7 @@ from kumofs.cache.window import SMALL_BYTES
 from kumofs.errors import DamagedFile, PreconditionFailed, StoreUnavailable, TooLarge
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
-from kumofs.fs.reading import ATTEMPTS_MAX, catch_up
+from kumofs.fs.reading import ATTEMPTS_MAX, catch_up, has_moved
 from kumofs.staging.filling import fill_gaps
 from kumofs.staging.staged import StagedFile
 
@@ -31,17 +31,24 @@ async def write(drive: Drive, node: Node, offset: int, body: bytes, *, appends: 
     if staged is None or node.busy:
         async with node.lock:
             staged = await staged_for_change(drive, node)
-            return put(drive, staged, offset, body, appends=appends)
-    return put(drive, staged, offset, body, appends=appends)
+            return put(drive, node, staged, offset, body, appends=appends)
+    return put(drive, node, staged, offset, body, appends=appends)
 
 
-def put(drive: Drive, staged: StagedFile, offset: int, body: bytes, *, appends: bool) -> int:
+def put(drive: Drive, node: Node, staged: StagedFile, offset: int, body: bytes, *, appends: bool) -> int:
     """Put bytes into the staged file. An appending handle's offset is the size that the kernel believes in, which is not
-    the file's where another mount wrote in the last second: then the bytes go to the end, and the kernel forgets its pages."""
-    if not appends or offset == staged.size:
-        return staged.write(offset, body)
-    done = staged.write(staged.size, body)
-    drive.kernel.forget_inode(staged.ino, bytes_too=True)
+    the file's where another mount wrote in the last second: then the bytes go to the end, and the kernel forgets its pages.
+
+    Pages of a memory map come through any handle that is open, also an appending one. They lie below that size.
+    """
+    believed = node.told.size if node.told is not None else staged.size
+    if appends and offset == believed != staged.size:
+        done = staged.write(staged.size, body)
+        drive.kernel.forget_inode(staged.ino, bytes_too=True)
+        return done
+    done = staged.write(offset, body)
+    if node.told is not None and node.told.size < staged.size:
+        node.told = node.told._replace(size=staged.size)
     return done
 
 
@@ -60,6 +67,7 @@ async def staged_for_change(drive: Drive, node: Node, *, keep_base: bool = True)
     for _ in range(ATTEMPTS_MAX):
         if node.staged is not None:
             return node.staged
+        looked_at = node.inode.content
         try:
             staged = begin(drive, node, keep_base=keep_base)
             await bring_base(drive, staged)
@@ -67,6 +75,10 @@ async def staged_for_change(drive: Drive, node: Node, *, keep_base: bool = True)
         except PreconditionFailed:
             abandon(node)
             await catch_up(drive, node)
+        except DamagedFile:
+            abandon(node)
+            if not await has_moved(drive, node, looked_at):
+                raise
     raise DamagedFile(f"inode {node.ino}: the object is not the one that the catalog names")
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from kumofs.catalog.create import create
 from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.port import Engine
-from kumofs.errors import Exists, PreconditionFailed
+from kumofs.errors import DamagedFile, Exists, PreconditionFailed
 from kumofs.model import NAME_MAX_BYTES, Inode, name_of, parent_of
 from kumofs.staging.filling import fill_gaps
 from kumofs.staging.staged import StagedFile
@@ -24,7 +24,7 @@ def keep_both(engine: Engine, store: Store, numbers: Numbers, staged: StagedFile
     """Give staged bytes a new inode beside `theirs`; the staged file then belongs to it and is still to be committed."""
     try:
         fill_gaps(store, staged, staged.base, 0, staged.size)
-    except PreconditionFailed:
+    except (PreconditionFailed, DamagedFile):
         # what the writing began from is gone: what was not written here is as the other one left it
         content = theirs.content
         fill_gaps(store, staged, content, 0, min(staged.size, content.size if content is not None else 0))

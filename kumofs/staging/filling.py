@@ -30,7 +30,7 @@ def fill_gaps(store: Store, staged: StagedFile, content: Content | None, start: 
 def reader_of(store: Store, staged: StagedFile, content: Content) -> Reader:
     """What the base was opened as, where that still reads these bytes; else the content is opened where it lies now."""
     base = staged.base_reader
-    if base is not None and base.content.data == content.data and (base.lasts or base.content == content):
+    if base is not None and base.reads(content):
         return base
     return Reader(store, content)
 

@@ -163,7 +163,10 @@ def free_key(engine: Engine, store: Store, held: ObjectRecord) -> bool:
 
 
 def remove_bytes(engine: Engine, store: Store, doomed: ObjectRecord) -> None:
-    """Delete the inode's object under a doomed key, conditional on what was seen; anybody else's object stays.
+    """Delete the inode's object under a key whose record is ours, conditional on what was seen; anybody else's object stays.
+
+    The record is looked at between the two: somebody may have helped to free the key, and the inode have claimed it anew and
+    put bytes there. They are under another record then, and what was there before is gone.
 
     StoreUnavailable where it took so long that somebody else may be at it by now (see `may_free`): the next one goes on.
     """
@@ -173,6 +176,9 @@ def remove_bytes(engine: Engine, store: Store, doomed: ObjectRecord) -> None:
         except (NoSuchObject, KeyRefused):
             return
         if there.metadata.get(INO) != str(doomed.ino):
+            return
+        now = read_object(engine, doomed.key)
+        if now is None or now.token != doomed.token:
             return
         if not store.capabilities.conditional_delete and engine.now_us() - doomed.since_us > int(DELETE_WITHIN_S * 1e6):
             raise StoreUnavailable(f"{doomed.key!r} could not be freed in time: it is freed later")

@@ -74,7 +74,7 @@ def holds(check: Callable[[], bool]) -> bool:
 def two_mounts(tmp_path: Path) -> Iterator[TwoMounts]:
     """A fresh home, mounted twice."""
     # what one has closed the other reads at once: only where closing waits for the upload
-    with mounted_twice(tmp_path, "--write-through") as mounts:
+    with mounted_twice(tmp_path, "--write-through", "--ownership", "stored") as mounts:
         yield mounts
 
 
