@@ -12,6 +12,7 @@ from kumofs.errors import BadName, NameTooLong
 from kumofs.fs.moved import Moved
 from kumofs.fs.orphans import Orphans
 from kumofs.fs.outbox import Outbox
+from kumofs.fs.steady import Steady
 from kumofs.fs.tree import Tree
 from kumofs.model import NAME_MAX_BYTES
 from kumofs.offload import Lane
@@ -82,6 +83,7 @@ class Drive:
     write_through: bool = False
     """Closing a file waits for its upload."""
     moved: Moved = field(default_factory=Moved)
+    steady: Steady = field(default_factory=Steady)
     conflicts: deque[str] = field(default_factory=lambda: deque(maxlen=CONFLICTS_SHOWN))
     """Names of the copies that were kept beside a file because another mount had changed it, the last ones."""
 

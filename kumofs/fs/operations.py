@@ -132,7 +132,7 @@ class Operations(pyfuse3.Operations):
 
     @answered
     async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
-        return xattrs.get(self._drive, self._node(inode), name)
+        return xattrs.get(self._drive, self._node(inode), name, ctx.pid)
 
     @answered
     async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:

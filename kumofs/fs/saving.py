@@ -128,6 +128,7 @@ async def sync(drive: Drive, node: Node | None) -> None:
     """fsync: the bytes are in the store, and the catalog survives a power cut."""
     if node is not None:
         await save(drive, node)
+        drive.steady.forget(node.ino)
     await drive.catalog.run_in_thread(drive.engine.barrier)
 
 

@@ -26,6 +26,7 @@ from kumofs.errors import AttributeTooLarge, BadName, NoAttribute, NoSpace, NotP
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
 from kumofs.fs.programs import same_program
+from kumofs.fs.steady import Question
 from kumofs.model import Kind
 
 OWN = "user.kumo."
@@ -79,14 +80,14 @@ COMPUTED: dict[str, Callable[[Node], str | None]] = {
 }
 
 
-def get(drive: Drive, node: Node, name: bytes) -> bytes:
-    """The value of an attribute. NoAttribute, NotSupported (outside user.*)."""
+def get(drive: Drive, node: Node, name: bytes, pid: int) -> bytes:
+    """The value of an attribute, for a process. NoAttribute, NotSupported (outside user.*)."""
     if name == b"security.capability":
         raise NoAttribute  # asked before every write: answered before anything else
     drive.access.may_read()
     text = decoded(name)
     if text in COMPUTED:
-        value = COMPUTED[text](node)
+        value = drive.steady.answer(Question(pid, node.ino, text), COMPUTED[text](node))
         if value is None:
             raise NoAttribute(text)
         return value.encode()

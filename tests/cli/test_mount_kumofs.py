@@ -143,6 +143,7 @@ def test_a_line_of_fstab_mounts_as_another_user(machine: Machine) -> None:
     assert {f"user_id={UID}", "allow_other", "rw"} <= options
     machine.run("sh", "-c", 'echo hello > "$1/file"', "sh", drive, user="ada")
     assert machine.run("cat", drive / "file") == "hello\n"
+    machine.kumofs("sync", user="ada")
     assert (machine.base / "ada/.local/share/kumofs/store/objects/ada/file").stat().st_uid == UID
     assert list((machine.base / "root").rglob("*.db")) == [], "nothing of root's is used"
     assert str(drive) in machine.kumofs("status", user="ada")
@@ -172,6 +173,7 @@ def test_settings_by_option(machine: Machine) -> None:
     options = f'uid={UID},config={elsewhere},store="file://{machine.base}/ada/a,b"'
     machine.run("mount", "-t", "kumofs", "kumofs", drive, "-o", options)
     machine.run("sh", "-c", 'echo hello > "$1/file"', "sh", drive, user="ada")
+    machine.kumofs("sync", user="ada")
     assert (machine.base / "ada/a,b/objects/ada/file").read_text() == "hello\n"
     machine.kumofs("umount", drive, user="ada")
 

@@ -104,6 +104,7 @@ def test_a_connection_whose_process_is_gone_and_that_does_not_end_is_aborted(mou
     """A stopped process stands for one that was killed and hangs in the kernel: neither answers, neither closes /dev/fuse."""
     world, drive = mounted
     (drive / "a").write_text("text")
+    world.upload()  # what is staged stays with a process that is not dead
     pid = world.pid()
     pid_file = next((world.base / "run" / "kumofs").glob("*.pid"))
     os.kill(pid, signal.SIGSTOP)
