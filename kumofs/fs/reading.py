@@ -8,7 +8,7 @@ from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
 from kumofs.model import Content
 from kumofs.offload import to_the_end
-from kumofs.staging.commit import data_of, roll_forward
+from kumofs.staging.commit import roll_forward
 from kumofs.staging.filling import fill_gaps
 from kumofs.staging.staged import StagedFile
 
@@ -63,6 +63,10 @@ async def read_staged(drive: Drive, node: Node, offset: int, length: int) -> byt
         except DamagedFile:
             if not await has_moved(drive, node, looked_at):
                 raise
+        except PreconditionFailed:
+            await catch_up(drive, node)
+            if node.inode.content == looked_at:
+                raise
     return bytes(await read(drive, node, offset, length))
 
 
@@ -71,7 +75,7 @@ async def fill(drive: Drive, node: Node, staged: StagedFile, start: int, end: in
     async with node.lock:
         if node.staged is staged:
             now = node.inode.content
-            base = now if data_of(now) == data_of(staged.base) else staged.base  # it may have moved to another key
+            base = now if staged.is_own(now) else staged.base  # it may have moved to another key
             await drive.disk.run_in_thread(fill_gaps, drive.store, staged, base, start, end)
 
 

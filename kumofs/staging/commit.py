@@ -50,7 +50,7 @@ def commit(engine: Engine, store: Store, staged: StagedFile) -> Committed:
             return Committed(Outcome.UNLINKED, inode)
         if inode.content is not None and inode.content.data == staged.data:
             return Committed(Outcome.COMMITTED, inode)  # somebody rolled our put forward
-        if data_of(inode.content) != data_of(staged.base):
+        if not staged.is_own(inode.content):
             return Committed(Outcome.CONFLICT, inode)
         if not filled(engine, store, staged, inode):
             continue
@@ -65,17 +65,17 @@ def filled(engine: Engine, store: Store, staged: StagedFile, inode: Inode) -> bo
     """Bring in what was not written. False: it was not where the inode said, which says something else by now."""
     try:
         fill_gaps(store, staged, inode.content, 0, staged.size)
+    except PreconditionFailed:
+        now = roll_forward(engine, store, inode.ino)  # a put whose commit is missing: our own, perhaps
+        if now is not None and now.content == inode.content:
+            raise
+        return False
     except DamagedFile:
         now = read_inode(engine, inode.ino)
         if now is not None and now.content == inode.content:
             raise
         return False
     return True
-
-
-def data_of(content: Content | None) -> str | None:
-    """Which write a content is; a copy moved by the settler is still the same."""
-    return None if content is None else content.data
 
 
 def put_and_commit(engine: Engine, store: Store, staged: StagedFile, inode: Inode, refused: set[str]) -> Inode | None:
@@ -151,6 +151,7 @@ def new_times(inode: Inode, staged: StagedFile) -> dict[str, Any]:
 def put(store: Store, staged: StagedFile, inode: Inode, key: str, if_match: str | None = None) -> ObjectInfo:
     """Write the staged file under its key: over what it replaces, or where nothing is."""
     staged.share()
+    staged.note_sent()
     return store.put_file(
         key,
         staged.path,

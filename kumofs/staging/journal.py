@@ -18,7 +18,8 @@ from kumofs.model import Content
 class Record:
     """Staged bytes of one inode: which write they are (`data`), what they replace (`base`), what of them is there.
 
-    `present` are the ranges that lie in the staged file; the rest, up to `size`, is as in `base`.
+    `present` are the ranges that lie in the staged file; the rest, up to `size`, is as in `base`. `sent` are earlier writes of
+    these bytes that may have reached the store.
     """
 
     ino: int
@@ -27,6 +28,7 @@ class Record:
     size: int
     present: tuple[tuple[int, int], ...]
     mtime_ns: int
+    sent: tuple[str, ...] = ()
 
 
 def write_record(path: Path, record: Record, *, durable: bool = True) -> None:
@@ -56,6 +58,7 @@ def read_record(path: Path) -> Record | None:
             size=document["size"],
             present=tuple((start, end) for start, end in document["present"]),
             mtime_ns=document["mtime_ns"],
+            sent=tuple(document.get("sent", ())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

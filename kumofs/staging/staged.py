@@ -21,6 +21,8 @@ from kumofs.staging.journal import Record, write_record
 from kumofs.staging.ranges import Range, RangeSet
 
 COPY_BYTES = 1 << 30
+SENT_MAX = 16
+"""Writes that are remembered as sent: more than one means that an answer was lost, each time."""
 FLUSH_BYTES = 32 << 20
 """Written bytes after which the disk is told to begin; a file of 512 MiB then closes in about half the time."""
 
@@ -37,6 +39,7 @@ class StagedFile:
         self.base_reader = base_reader
         self.size = base.size if base is not None else 0
         self.present = RangeSet()
+        self.sent: tuple[str, ...] = ()
         self.data = secrets.token_urlsafe(12)
         self.mtime_ns = self.changed_ns = time.time_ns()
         self.error: str | None = None
@@ -59,6 +62,8 @@ class StagedFile:
         staged.ino, staged.base, staged.size, staged.data = record.ino, record.base, record.size, record.data
         staged.present = RangeSet(list(record.present))
         staged.mtime_ns = record.mtime_ns
+        staged.sent = record.sent
+        staged.note_sent()  # perhaps
         staged.changed_ns = time.time_ns()
         staged.error = None
         staged._area = area
@@ -154,9 +159,22 @@ class StagedFile:
         """From now on the store may hold a link to this very file: the next change copies it first."""
         self._shared = True
 
+    def note_sent(self) -> None:
+        """The bytes as they are now may be in the store from here on, whatever is heard of it."""
+        if self.data not in self.sent:
+            self.sent = (*self.sent, self.data)[-SENT_MAX:]
+
+    def is_own(self, content: Content | None) -> bool:
+        """Whether a content is what the writing began from (a copy under another key, too), or an earlier state of what is
+        written here: what was not written since is the same in both."""
+        if content is None:
+            return self.base is None
+        return content.data in self.sent or (self.base is not None and content.data == self.base.data)
+
     def record(self) -> Record:
         """What the journal keeps of it."""
-        return Record(self.ino, self.data, self.base, self.size, tuple(self.present.as_list()), self.mtime_ns)
+        present = tuple(self.present.as_list())
+        return Record(self.ino, self.data, self.base, self.size, present, self.mtime_ns, self.sent)
 
     def journal(self, *, durable: bool = True) -> None:
         """Make the bytes and their record survive the process, and, where `durable`, the power."""

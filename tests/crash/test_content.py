@@ -143,6 +143,26 @@ def test_a_rewrite_stopped_anywhere_leaves_the_old_or_the_new_bytes_and_can_be_d
         assert machine.read() == b"new"
 
 
+@pytest.mark.parametrize("goes_on", [False, True], ids=["as it was", "written on first"])
+def test_an_append_stopped_anywhere_is_done_again_and_is_no_conflict_with_itself(machines, goes_on) -> None:
+    journal = []
+
+    def prepare(machine: Machine) -> StagedFile:
+        machine.write(b"old ")
+        staged = StagedFile(machine.area, machine.file.ino, machine.inode().content)
+        staged.write(4, b"new")
+        journal.append(staged.record())  # as at close: what was not written is not there yet
+        return staged
+
+    for machine in stop_everywhere(machines, prepare, commit):
+        again = StagedFile.restore(machine.area, journal[-1])
+        if goes_on:
+            again.write(7, b" more")
+            again = StagedFile.restore(machine.area, again.record())  # and killed once more
+        assert commit(machine.engine, machine.store, again).outcome is Outcome.COMMITTED
+        assert machine.read() == (b"old new more" if goes_on else b"old new")
+
+
 def record_of(machine: Machine) -> Any:
     """What the journal of the stopped commit would hold."""
     return LAST[-1].record()
