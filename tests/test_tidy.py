@@ -30,8 +30,8 @@ DRIVERS = {
     "sqlite3": ["catalog/sqlite.py", "catalog/sqlite_tables.py"],
     "pymongo": ["catalog/mongo.py", "catalog/mongo_certain.py", "catalog/mongo_errors.py", "catalog/mongo_steps.py"],
     "boto3": ["store/s3_client.py"],
-    "botocore": ["store/s3_capabilities.py", "store/s3_client.py", "store/s3_errors.py"],
-    "urllib3": ["store/s3_errors.py", "store/s3_wire.py"],
+    "botocore": ["store/s3_capabilities.py", "store/s3_client.py", "store/s3_errors.py", "store/s3_setup.py"],
+    "urllib3": ["store/s3_errors.py", "store/s3_reach.py", "store/s3_wire.py"],
     "bcrypt": ["accounts/passwords.py"],
     "pyfuse3": ["fs/attributes.py", "fs/boundary.py", "fs/invalidation.py", "fs/operations.py", "fs/session.py"],
 }

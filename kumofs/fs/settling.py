@@ -102,7 +102,7 @@ class Settler:
         if node is not None and node.staged is not None:
             return False  # its upload is on its way, and may take the new key by itself
         aside: list[int] = []
-        done = await drive.uploads.run_in_thread(settle, drive.engine, drive.store, ino, aside)
+        done = await drive.uploads.run_in_thread(settle, drive.engine, drive.store, ino, aside, (), drive.area.begun)
         for other in aside:
             drive.moved.add(other)
         if done is Settled.MOVED and node is not None:

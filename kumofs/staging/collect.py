@@ -23,6 +23,8 @@ from kumofs.store.protocol import ObjectInfo, Store
 
 YOUNG_S = 3600
 """Orphans may still be open somewhere, claims still on their way."""
+ABANDONED_S = 24 * 3600
+"""Unfinished uploads to which nothing came for so long are nobody's any more; mounts that live abort their own."""
 PAGE = 500
 
 
@@ -35,6 +37,7 @@ class Findings:
     tombstones: int = 0
     keys: int = 0
     late_puts: int = 0
+    uploads: int = 0
     rolled_forward: int = 0
     damaged: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
@@ -60,6 +63,7 @@ def collect(
     findings = Findings()
     collect_inodes(run, findings)
     collect_keys(run, findings)
+    collect_uploads(run, findings)
     return findings
 
 
@@ -164,6 +168,14 @@ def check_bytes(run: Pass, seen: Inode, findings: Findings) -> None:
         now = roll_forward(run.engine, run.store, inode.ino)
         if now is not None and now.content is not None and now.content.etag == there.etag:
             findings.rolled_forward += 1
+
+
+def collect_uploads(run: Pass, findings: Findings) -> None:
+    """Uploads in parts that somebody began and left behind are aborted."""
+    for upload in run.store.list_uploads(f"{run.home}/"):
+        if upload.idle_s > ABANDONED_S:
+            run.store.abort_upload(upload.key, upload.upload_id)
+            findings.uploads += 1
 
 
 def collect_unclaimed(run: Pass, info: ObjectInfo, findings: Findings) -> None:
