@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import boto3
 from botocore.config import Config
 
-from kumofs.config import S3Settings
+from kumofs.config import S3Settings, shown
 from kumofs.errors import ConfigError
 from kumofs.store.s3_credentials import REFUSALS, Chain, renewed
 from kumofs.store.s3_errors import answer_in, error_of, s3_errors
@@ -36,12 +36,16 @@ class Bucket:
 
 
 def parse_s3_url(url: str) -> Bucket:
-    """The bucket of `s3://bucket/prefix`; the prefix is percent-decoded. ConfigError."""
+    """The bucket of `s3://bucket/prefix`; the prefix is percent-decoded. ConfigError, which repeats no password."""
+    if ":" in url.partition("://")[2].partition("/")[0]:  # key:secret, of which the secret may have a / in it
+        raise ConfigError(
+            "no bucket has a : in its name: credentials belong into ~/.aws/credentials, a port into `endpoint`"
+        )
     try:
         parts = urlsplit(url)
         prefix = unquote(parts.path, errors="strict").strip("/")
-    except ValueError as problem:
-        raise ConfigError(f"the store url {url!r} cannot be read: use s3://bucket/prefix") from problem
+    except ValueError:
+        raise ConfigError(f"the store url {shown(url)!r} cannot be read: use s3://bucket/prefix") from None
     if parts.scheme != "s3" or not BUCKET_NAME.fullmatch(parts.netloc):
         raise ConfigError(f"the store url {url!r} names no bucket: use s3://bucket/prefix")
     if parts.query or parts.fragment:
