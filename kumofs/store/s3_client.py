@@ -38,9 +38,7 @@ class Bucket:
 def parse_s3_url(url: str) -> Bucket:
     """The bucket of `s3://bucket/prefix`; the prefix is percent-decoded. ConfigError, which repeats no password."""
     if ":" in url.partition("://")[2].partition("/")[0]:  # key:secret, of which the secret may have a / in it
-        raise ConfigError(
-            "no bucket has a : in its name: credentials belong into ~/.aws/credentials, a port into `endpoint`"
-        )
+        raise ConfigError("no bucket has a : in its name: credentials belong into ~/.aws/credentials, a port into `endpoint`")
     try:
         parts = urlsplit(url)
         prefix = unquote(parts.path, errors="strict").strip("/")
