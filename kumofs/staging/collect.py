@@ -7,6 +7,7 @@ What looks unfinished but is young is left alone: its owner is probably at it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -14,12 +15,14 @@ from kumofs.catalog.claims import read_inode, resolve
 from kumofs.catalog.contents import delete_inode, read_inodes, read_object, scan_inodes, scan_objects
 from kumofs.catalog.directories import scan_entries
 from kumofs.catalog.port import Engine
-from kumofs.errors import NoSuchObject, PreconditionFailed
+from kumofs.errors import NoSuchObject, PreconditionFailed, StoreRefused
 from kumofs.model import Inode, Kind, ObjectRecord, ObjectState
 from kumofs.staging.commit import roll_forward
 from kumofs.staging.keys import INO, freed
 from kumofs.staging.reclaim import reclaim
 from kumofs.store.protocol import ObjectInfo, Store
+
+log = logging.getLogger(__name__)
 
 YOUNG_S = 3600
 """Orphans may still be open somewhere, claims still on their way."""
@@ -171,8 +174,13 @@ def check_bytes(run: Pass, seen: Inode, findings: Findings) -> None:
 
 
 def collect_uploads(run: Pass, findings: Findings) -> None:
-    """Uploads in parts that somebody began and left behind are aborted."""
-    for upload in run.store.list_uploads(f"{run.home}/"):
+    """Uploads in parts that somebody began and left behind are aborted, where the credentials may look for them."""
+    try:
+        uploads = run.store.list_uploads(f"{run.home}/")
+    except StoreRefused as problem:
+        log.warning("uploads that nobody goes on with are not looked for: %s", problem)
+        return
+    for upload in uploads:
         if upload.idle_s > ABANDONED_S:
             run.store.abort_upload(upload.key, upload.upload_id)
             findings.uploads += 1

@@ -10,7 +10,7 @@ import pytest
 
 from kumofs.catalog.create import make_root
 from kumofs.catalog.sqlite import SqliteEngine
-from kumofs.errors import StoreUnavailable
+from kumofs.errors import StoreAccessDenied, StoreUnavailable
 from kumofs.staging.area import StagingArea
 from kumofs.staging.begun import BegunUploads
 from kumofs.staging.collect import ABANDONED_S, collect
@@ -91,4 +91,19 @@ def test_a_pass_aborts_what_nothing_came_to_for_a_day(tmp_path: Path, store: Dir
     store.upload_part("h/goes on", ids["h/goes on"], 1, b"x")
     assert collect(engine, store, "h").uploads == 1
     assert {upload.key for upload in store.list_uploads()} == {"h/young", "h/goes on", "other/old"}
+    engine.close()
+
+
+def test_a_pass_that_may_not_look_for_uploads_does_the_rest(
+    tmp_path: Path, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_: str) -> None:
+        raise StoreAccessDenied("not with these credentials")
+
+    engine = SqliteEngine(tmp_path / "c.db")
+    make_root(engine, "h", "o", 0, 0)
+    store.put("h/late", b"x", metadata={"kumo-ino": "7"})
+    monkeypatch.setattr(store, "list_uploads", denied)
+    found = collect(engine, store, "h")
+    assert (found.late_puts, found.uploads) == (1, 0)
     engine.close()
