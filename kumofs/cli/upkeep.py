@@ -22,6 +22,7 @@ def gc(older_than: int) -> None:
     click.echo(f"markers of fenced creators, removed:       {found.tombstones}")
     click.echo(f"keys that no file uses, freed:             {found.keys}")
     click.echo(f"late uploads, removed:                     {found.late_puts}")
+    click.echo(f"uploads that nobody goes on with, aborted: {found.uploads}")
     click.echo(f"uploads that were done but not recorded:   {found.rolled_forward}")
     for key in found.damaged:
         click.echo(f"MISSING in the store: {key}")

@@ -31,7 +31,7 @@ from kumofs.daemon.options import Options, Ownership
 from kumofs.daemon.runtime import Place, alive, announced, place_of
 from kumofs.daemon.service import Service
 from kumofs.daemon.session_watch import watch
-from kumofs.daemon.upkeep import keep_up
+from kumofs.daemon.upkeep import abort_left, keep_up
 from kumofs.errors import CatalogUnavailable, MountFailed, NotSignedIn
 from kumofs.fs import bounding, feed, saving, session, settling
 from kumofs.fs.drive import Drive, Kernel
@@ -179,6 +179,7 @@ class Mount:
             nursery.start_soon(settling.Settler(drive).run)
             nursery.start_soon(watch, drive, self.token)
             nursery.start_soon(keep_up, drive)
+            nursery.start_soon(abort_left, drive)
             await nursery.start(serve, self.place.socket, lambda request: self.reply(drive, request))
             self.ready()
             nursery.start_soon(self.service.accompany, self.mount_point, lambda: self.line(drive))

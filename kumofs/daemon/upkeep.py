@@ -28,6 +28,21 @@ async def keep_up(drive: Drive) -> None:
         await trio.sleep(EVERY_S)
 
 
+async def abort_left(drive: Drive) -> None:
+    """Abort uploads that an earlier mount died over: at the start, and then what this one could not abort itself."""
+    while True:
+        pause_s = EVERY_S
+        if drive.access.ended is None and not drive.access.read_only:
+            try:
+                aborted = await trio.to_thread.run_sync(drive.area.begun.abort_left, drive.store, abandon_on_cancel=True)
+                if aborted:
+                    log.info("%d uploads that did not end are aborted", aborted)
+            except KumofsError as problem:
+                log.warning("uploads that did not end are aborted later: %s", problem)
+                pause_s = FIRST_S
+        await trio.sleep(pause_s)
+
+
 async def one_pass(drive: Drive) -> None:
     """One pass, in a thread of its own."""
     try:

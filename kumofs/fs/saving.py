@@ -30,9 +30,11 @@ async def closed(drive: Drive, node: Node) -> None:
     if drive.write_through:
         await save(drive, node)
         return
-    if not staged.journalled:
-        staged.journal(durable=False)
-    drive.outbox.add(node)
+    try:
+        if not staged.journalled:
+            staged.journal(durable=False)
+    finally:
+        drive.outbox.add(node)  # also where the disk is full, and the program told: on their way the bytes need no journal
 
 
 async def save(drive: Drive, node: Node) -> None:

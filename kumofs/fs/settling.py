@@ -106,7 +106,7 @@ class Settler:
         with trio.move_on_after(GIVE_WAY_S):
             await drive.outbox.wait_idle()
         aside: list[int] = []
-        done = await drive.uploads.run_in_thread(settle, drive.engine, drive.store, ino, aside)
+        done = await drive.uploads.run_in_thread(settle, drive.engine, drive.store, ino, aside, (), drive.area.begun)
         for other in aside:
             drive.moved.add(other)
         if done is Settled.MOVED and node is not None:

@@ -3,6 +3,7 @@
     <state>/staging/<home>/<slot>/lock          held (flock) by the mount that uses the slot
     <state>/staging/<home>/<slot>/<ino>.data    the bytes, sparse
     <state>/staging/<home>/<slot>/<ino>.json    their journal record, absent while a file is only being written
+    <state>/staging/<home>/<slot>/<…>.upload    an upload in parts that has begun and not ended (`begun`)
 
 A slot belongs to one mount at a time, so two mounts of one home never write one staged file. The next mount takes the
 first slot that nobody holds, and with it what a dead mount left there; slots that stay behind are found by `abandoned`.
@@ -15,6 +16,7 @@ import os
 from pathlib import Path
 
 from kumofs.errors import ConfigError, MountFailed
+from kumofs.staging.begun import BegunUploads
 
 SLOTS_MAX = 1000
 BYTES_MAX = 10 << 30
@@ -27,6 +29,7 @@ class StagingArea:
 
     def __init__(self, directory: Path, lock_fd: int) -> None:
         self.directory = directory
+        self.begun = BegunUploads(directory)
         self._lock_fd = lock_fd
         self.used_bytes = 0
         """What staged files of this mount hold; they count themselves."""

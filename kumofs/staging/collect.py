@@ -7,6 +7,7 @@ What looks unfinished but is young is left alone: its owner is probably at it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -14,15 +15,19 @@ from kumofs.catalog.claims import read_inode, resolve
 from kumofs.catalog.contents import delete_inode, read_inodes, read_object, scan_inodes, scan_objects
 from kumofs.catalog.directories import scan_entries
 from kumofs.catalog.port import Engine
-from kumofs.errors import NoSuchObject, PreconditionFailed
+from kumofs.errors import NoSuchObject, PreconditionFailed, StoreRefused
 from kumofs.model import Inode, Kind, ObjectRecord, ObjectState
 from kumofs.staging.commit import roll_forward
 from kumofs.staging.keys import INO, freed
 from kumofs.staging.reclaim import reclaim
 from kumofs.store.protocol import ObjectInfo, Store
 
+log = logging.getLogger(__name__)
+
 YOUNG_S = 3600
 """Orphans may still be open somewhere, claims still on their way."""
+ABANDONED_S = 24 * 3600
+"""Unfinished uploads to which nothing came for so long are nobody's any more; mounts that live abort their own."""
 PAGE = 500
 
 
@@ -35,6 +40,7 @@ class Findings:
     tombstones: int = 0
     keys: int = 0
     late_puts: int = 0
+    uploads: int = 0
     rolled_forward: int = 0
     damaged: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
@@ -60,6 +66,7 @@ def collect(
     findings = Findings()
     collect_inodes(run, findings)
     collect_keys(run, findings)
+    collect_uploads(run, findings)
     return findings
 
 
@@ -164,6 +171,19 @@ def check_bytes(run: Pass, seen: Inode, findings: Findings) -> None:
         now = roll_forward(run.engine, run.store, inode.ino)
         if now is not None and now.content is not None and now.content.etag == there.etag:
             findings.rolled_forward += 1
+
+
+def collect_uploads(run: Pass, findings: Findings) -> None:
+    """Uploads in parts that somebody began and left behind are aborted, where the credentials may look for them."""
+    try:
+        uploads = run.store.list_uploads(f"{run.home}/")
+    except StoreRefused as problem:
+        log.warning("uploads that nobody goes on with are not looked for: %s", problem)
+        return
+    for upload in uploads:
+        if upload.idle_s > ABANDONED_S:
+            run.store.abort_upload(upload.key, upload.upload_id)
+            findings.uploads += 1
 
 
 def collect_unclaimed(run: Pass, info: ObjectInfo, findings: Findings) -> None:

@@ -152,15 +152,17 @@ def put(store: Store, staged: StagedFile, inode: Inode, key: str, if_match: str 
     """Write the staged file under its key: over what it replaces, or where nothing is."""
     staged.share()
     staged.note_sent()
-    return store.put_file(
-        key,
-        staged.path,
-        if_match=if_match,
-        if_none_match=if_match is None,
-        content_type=content_type(inode),
-        metadata=metadata(inode, staged.data, staged.mtime_ns),
-        share=True,
-    )
+    with staged.begun.noted(key) as began:
+        return store.put_file(
+            key,
+            staged.path,
+            if_match=if_match,
+            if_none_match=if_match is None,
+            content_type=content_type(inode),
+            metadata=metadata(inode, staged.data, staged.mtime_ns),
+            share=True,
+            began=began,
+        )
 
 
 def content_type(inode: Inode) -> str:

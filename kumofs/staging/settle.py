@@ -9,6 +9,7 @@ other's way in a circle, one goes aside to a suffixed key, and to its own in the
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from enum import Enum
 
 from kumofs.catalog.claims import read_inode
@@ -16,6 +17,7 @@ from kumofs.catalog.contents import commit_content, delete_object, mark_object, 
 from kumofs.catalog.port import Engine
 from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed
 from kumofs.model import Content, Inode, ObjectRecord, ObjectState
+from kumofs.staging.begun import BegunUploads
 from kumofs.staging.keys import claim_key, clashing_claim, free_key, freed, try_claim, wanted_key
 from kumofs.store.protocol import Store
 
@@ -32,10 +34,18 @@ class Settled(Enum):
     CHANGED = "changed"
 
 
-def settle(engine: Engine, store: Store, ino: int, aside: list[int] | None = None, trail: tuple[int, ...] = ()) -> Settled:
+def settle(
+    engine: Engine,
+    store: Store,
+    ino: int,
+    aside: list[int] | None = None,
+    trail: tuple[int, ...] = (),
+    begun: BegunUploads | None = None,
+) -> Settled:
     """Bring a file's object to its wanted key. Raises what the drivers raise.
 
-    `aside` collects the files that went aside, whose turn is next; `trail` are the files that wait for this one.
+    `aside` collects the files that went aside, whose turn is next; `trail` are the files that wait for this one; in `begun`
+    large copies are noted, for a kill to leave none of them behind.
     """
     inode = read_inode(engine, ino)
     if inode is None or not inode.names or inode.content is None:
@@ -47,13 +57,13 @@ def settle(engine: Engine, store: Store, ino: int, aside: list[int] | None = Non
     if held is not None and (held.ino in trail or len(trail) > TRAIL_MAX):
         if aside is not None:
             aside.append(ino)
-        return step_aside(engine, store, inode, wanted)
+        return step_aside(engine, store, inode, wanted, begun)
     if held is not None:
-        there = settle(engine, store, held.ino, aside, (*trail, ino))
+        there = settle(engine, store, held.ino, aside, (*trail, ino), begun)
         if there is not Settled.MOVED:
             return Settled.IN_PLACE if there is Settled.IN_PLACE and alike(engine, held, wanted) else Settled.BLOCKED
     claimed = claim_wanted(engine, store, wanted, inode)
-    return move(engine, store, inode, claimed) if isinstance(claimed, ObjectRecord) else claimed
+    return move(engine, store, inode, claimed, begun) if isinstance(claimed, ObjectRecord) else claimed
 
 
 def alike(engine: Engine, held: ObjectRecord, wanted: str) -> bool:
@@ -84,18 +94,21 @@ def claim_wanted(engine: Engine, store: Store, wanted: str, inode: Inode) -> Obj
     return claimed
 
 
-def step_aside(engine: Engine, store: Store, inode: Inode, wanted: str) -> Settled:
+def step_aside(engine: Engine, store: Store, inode: Inode, wanted: str, begun: BegunUploads | None) -> Settled:
     """Move to any free key that is not in the way of the file that waits for this one's."""
     claimed = claim_key(engine, store, inode, {wanted})
-    return Settled.CHANGED if claimed is None else move(engine, store, inode, claimed, astray=True)
+    return Settled.CHANGED if claimed is None else move(engine, store, inode, claimed, begun, astray=True)
 
 
-def move(engine: Engine, store: Store, inode: Inode, claimed: ObjectRecord, *, astray: bool = False) -> Settled:
+def move(
+    engine: Engine, store: Store, inode: Inode, claimed: ObjectRecord, begun: BegunUploads | None, *, astray: bool = False
+) -> Settled:
     """Copy the object under a claimed key and swing the content there; the old key is freed."""
     assert inode.content is not None
     old = inode.content
     try:
-        info = store.copy(old.key, claimed.key, if_match=old.etag)
+        with nullcontext() if begun is None else begun.noted(claimed.key) as began:
+            info = store.copy(old.key, claimed.key, if_match=old.etag, began=began)
     except KeyRefused:
         free_key(engine, store, claimed)
         return Settled.BLOCKED

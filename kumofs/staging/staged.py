@@ -17,6 +17,7 @@ from kumofs.cache.reader import Reader
 from kumofs.errors import NoSpace, StagingUnavailable, TooLarge
 from kumofs.model import Content
 from kumofs.staging.area import StagingArea
+from kumofs.staging.begun import BegunUploads
 from kumofs.staging.journal import Record, write_record
 from kumofs.staging.ranges import Range, RangeSet
 
@@ -76,6 +77,11 @@ class StagedFile:
             staged.path.stat()
         staged._count()
         return staged
+
+    @property
+    def begun(self) -> BegunUploads:
+        """Where its uploads are noted."""
+        return self._area.begun
 
     @property
     def fd(self) -> int:

@@ -30,7 +30,7 @@ from kumofs.store.directory_locks import Locks
 from kumofs.store.directory_metadata import Attributes, Description, Records, attributes_work
 from kumofs.store.directory_tree import Tree, components, etag_of
 from kumofs.store.directory_uploads import PART_MAX_COUNT, Uploads, check_number, check_parts
-from kumofs.store.protocol import Capabilities, ObjectInfo, Space
+from kumofs.store.protocol import Began, Capabilities, ObjectInfo, Space, UnfinishedUpload
 
 CAPABILITIES = Capabilities(
     conditional_put=True,
@@ -119,6 +119,7 @@ class DirectoryStore:
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
         share: bool = False,
+        began: Began | None = None,  # noqa: ARG002  (a draft is all that a crash leaves of it)
     ) -> ObjectInfo:
         """Write an object from a file, or keep a hard link to it with `share`."""
         with store_errors(self._root):
@@ -127,7 +128,15 @@ class DirectoryStore:
                 description = Description(content_type, metadata or {})
                 return self._place(key, draft, description, if_match, vacant=if_none_match)
 
-    def copy(self, source: str, key: str, *, if_match: str, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
+    def copy(
+        self,
+        source: str,
+        key: str,
+        *,
+        if_match: str,
+        metadata: Mapping[str, str] | None = None,
+        began: Began | None = None,  # noqa: ARG002  (see put_file)
+    ) -> ObjectInfo:
         """Copy an object to a key that has none; without `metadata` it keeps that of the source."""
         with store_errors(self._root), ExitStack() as stack:
             require(key, self._tree.etag(key), None, vacant=True)
@@ -209,8 +218,8 @@ class DirectoryStore:
             self._uploads.description(key, upload_id)
             self._uploads.remove(upload_id)
 
-    def list_uploads(self, prefix: str = "") -> Sequence[tuple[str, str]]:
-        """(key, upload id) of the unfinished uploads, ordered."""
+    def list_uploads(self, prefix: str = "") -> Sequence[UnfinishedUpload]:
+        """The unfinished uploads to keys with that prefix, ordered by key and id."""
         with store_errors(self._root):
             return self._uploads.listed(prefix)
 

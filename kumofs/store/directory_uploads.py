@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from kumofs.store.directory_copying import copy_range
 from kumofs.store.directory_incoming import Draft, Incoming, closed_after, discard, stamp, sync_directory
 from kumofs.store.directory_metadata import Description, described, parsed
 from kumofs.store.directory_tree import OBJECT_FLAGS, etag_of
+from kumofs.store.protocol import UnfinishedUpload
 
 META = "meta.json"
 ID = re.compile(r"[0-9a-f]{32}")
@@ -96,13 +98,15 @@ class Uploads:
         sync_directory(self._directory)
         discard(leaving)
 
-    def listed(self, prefix: str) -> list[tuple[str, str]]:
-        """(key, id) of the uploads to keys with that prefix, ordered. OSError."""
+    def listed(self, prefix: str) -> list[UnfinishedUpload]:
+        """The uploads to keys with that prefix, ordered by key and id. OSError."""
         found = []
         for upload_id in os.listdir(self._directory):
             meta = self._meta(upload_id)
             if meta is not None and meta[0].startswith(prefix):
-                found.append((meta[0], upload_id))
+                with suppress(FileNotFoundError):
+                    changed_s = (self._directory / upload_id).stat().st_mtime  # a part that comes changes its directory
+                    found.append(UnfinishedUpload(meta[0], upload_id, time.time() - changed_s))
         return sorted(found)
 
     def _meta(self, upload_id: str) -> tuple[str, Description] | None:

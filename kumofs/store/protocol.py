@@ -13,10 +13,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,19 @@ class Space:
 
     total_bytes: int
     free_bytes: int
+
+
+class UnfinishedUpload(NamedTuple):
+    """A multipart upload that was neither completed nor aborted. `idle_s`: seconds since it began, or, where that is over
+    an hour, since its last part came; by the store's own clock."""
+
+    key: str
+    upload_id: str
+    idle_s: float
+
+
+Began = Callable[[str], None]
+"""Told the id of a multipart upload as soon as it exists, before much is sent: whoever dies over it leaves it behind."""
 
 
 class Store(Protocol):
@@ -104,13 +117,26 @@ class Store(Protocol):
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
         share: bool = False,
+        began: Began | None = None,
     ) -> ObjectInfo:
         """Write an object from a file, any size, in bounded memory. With `share` the store may keep a hard link to this very
-        file instead of a copy: the caller promises that its bytes never change again."""
+        file instead of a copy: the caller promises that its bytes never change again.
+
+        `began` is called where the bytes go into a multipart upload to `key`, which ends with this call, in success or not."""
         ...
 
-    def copy(self, source: str, key: str, *, if_match: str, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
-        """Copy within the store where the source still is `if_match` and nothing is at `key` (checked where the store can)."""
+    def copy(
+        self,
+        source: str,
+        key: str,
+        *,
+        if_match: str,
+        metadata: Mapping[str, str] | None = None,
+        began: Began | None = None,
+    ) -> ObjectInfo:
+        """Copy within the store where the source still is `if_match` and nothing is at `key` (checked where the store can).
+
+        `began` as for `put_file`."""
         ...
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
@@ -149,8 +175,8 @@ class Store(Protocol):
         """Forget an upload and its parts; an unknown one is success."""
         ...
 
-    def list_uploads(self, prefix: str = "") -> Sequence[tuple[str, str]]:
-        """(key, upload id) of the unfinished uploads."""
+    def list_uploads(self, prefix: str = "") -> Sequence[UnfinishedUpload]:
+        """The unfinished uploads to keys with that prefix, ordered by key and id."""
         ...
 
     def space(self) -> Space | None:

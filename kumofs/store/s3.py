@@ -15,7 +15,7 @@ from typing import Any
 
 from kumofs.config import S3Settings
 from kumofs.errors import NoSuchObject, PreconditionFailed, StoreError
-from kumofs.store.protocol import Capabilities, ObjectInfo, Space
+from kumofs.store.protocol import Began, Capabilities, ObjectInfo, Space, UnfinishedUpload
 from kumofs.store.s3_body import Body, FileBody
 from kumofs.store.s3_capabilities import Features, known_features, probe
 from kumofs.store.s3_client import Bucket, make_client, make_session, parse_s3_url
@@ -95,6 +95,7 @@ class S3Store:
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
         share: bool = False,  # noqa: ARG002  (the protocol's)
+        began: Began | None = None,
     ) -> ObjectInfo:
         """Write an object from a file; a large one in parts, several at a time, of which a block each is in memory."""
         try:
@@ -113,20 +114,23 @@ class S3Store:
                     metadata=metadata,
                 )
             self._require(key, if_match, vacant=if_none_match)
-            upload_id = self._uploads.create(key, content_type, metadata)
-            try:
+            with self._uploads.begun(key, content_type, metadata, began) as upload_id:
                 parts = self._uploads.fill(self._part_jobs(key, upload_id, fd, size))
                 return self._uploads.complete(key, upload_id, parts, if_match, if_none_match=if_none_match)
-            except BaseException:
-                with suppress(StoreError):
-                    self._uploads.abort(key, upload_id)
-                raise
         finally:
             os.close(fd)
 
-    def copy(self, source: str, key: str, *, if_match: str, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
+    def copy(
+        self,
+        source: str,
+        key: str,
+        *,
+        if_match: str,
+        metadata: Mapping[str, str] | None = None,
+        began: Began | None = None,
+    ) -> ObjectInfo:
         """Copy an object to a key that has none; without `metadata` it keeps that of the source."""
-        return self._copies.copy(source, key, if_match, metadata)
+        return self._copies.copy(source, key, if_match, metadata, began)
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         """Remove an object (a bucket with versions keeps them behind a mark); nothing there is success."""
@@ -164,8 +168,8 @@ class S3Store:
         """Forget an upload and its parts; an unknown one is success."""
         self._uploads.abort(key, upload_id)
 
-    def list_uploads(self, prefix: str = "") -> Sequence[tuple[str, str]]:
-        """(key, upload id) of the unfinished uploads, ordered."""
+    def list_uploads(self, prefix: str = "") -> Sequence[UnfinishedUpload]:
+        """The unfinished uploads to keys with that prefix, ordered by key and id."""
         return self._uploads.listed(prefix)
 
     def space(self) -> Space | None:

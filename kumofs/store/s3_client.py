@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -10,9 +11,10 @@ from urllib.parse import unquote, urlsplit
 import boto3
 from botocore.config import Config
 
-from kumofs.config import S3Settings
+from kumofs.config import S3Settings, shown
 from kumofs.errors import ConfigError
-from kumofs.store.s3_errors import s3_errors
+from kumofs.store.s3_credentials import REFUSALS, Chain, renewed
+from kumofs.store.s3_errors import answer_in, error_of, s3_errors
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 15.0
@@ -34,12 +36,14 @@ class Bucket:
 
 
 def parse_s3_url(url: str) -> Bucket:
-    """The bucket of `s3://bucket/prefix`; the prefix is percent-decoded. ConfigError."""
+    """The bucket of `s3://bucket/prefix`; the prefix is percent-decoded. ConfigError, which repeats no password."""
+    if ":" in url.partition("://")[2].partition("/")[0]:  # key:secret, of which the secret may have a / in it
+        raise ConfigError("no bucket has a : in its name: credentials belong into ~/.aws/credentials, a port into `endpoint`")
     try:
         parts = urlsplit(url)
         prefix = unquote(parts.path, errors="strict").strip("/")
-    except ValueError as problem:
-        raise ConfigError(f"the store url {url!r} cannot be read: use s3://bucket/prefix") from problem
+    except ValueError:
+        raise ConfigError(f"the store url {shown(url)!r} cannot be read: use s3://bucket/prefix") from None
     if parts.scheme != "s3" or not BUCKET_NAME.fullmatch(parts.netloc):
         raise ConfigError(f"the store url {url!r} names no bucket: use s3://bucket/prefix")
     if parts.query or parts.fragment:
@@ -50,9 +54,19 @@ def parse_s3_url(url: str) -> Bucket:
 
 
 def make_session(s3: S3Settings) -> Any:
-    """A boto3 session: who asks, and in which region. Credentials come by boto3's chain. ConfigError for an unknown profile."""
+    """A boto3 session: who asks, and in which region. ConfigError for an unknown profile.
+
+    Credentials come by boto3's chain, and again where the server refuses them (`s3_credentials`).
+    """
+
+    def look() -> Any:
+        with s3_errors("the S3 settings"):
+            return boto3.Session(profile_name=s3.profile, region_name=s3.region).get_credentials()
+
     with s3_errors("the S3 settings"):
-        return boto3.Session(profile_name=s3.profile, region_name=s3.region)
+        session = boto3.Session(profile_name=s3.profile, region_name=s3.region)
+    session._session.register_component("credential_provider", Chain(look))
+    return session
 
 
 def make_client(s3: S3Settings, attempts: int = 3, session: Any = None) -> Any:
@@ -74,7 +88,21 @@ def make_client(s3: S3Settings, attempts: int = 3, session: Any = None) -> Any:
     )
     with s3_errors("the S3 settings"):
         region = session.region_name or REGION_WHERE_NONE_IS_NAMED
-        return session.client("s3", region_name=region, endpoint_url=s3.endpoint, config=config)
+        client = session.client("s3", region_name=region, endpoint_url=s3.endpoint, config=config)
+    client.meta.events.register_first("needs-retry.s3", again_with(session.get_credentials()))
+    return client
+
+
+def again_with(credentials: Any) -> Callable[..., float | None]:
+    """botocore's question whether to ask again: yes, at once, where there are other credentials than those that were refused."""
+
+    def needs_retry(response: Any, attempts: int, **_: Any) -> float | None:
+        if response is None or attempts > 1 or credentials is None:
+            return None
+        problem = error_of(answer_in(response[1]), "")
+        return 0 if isinstance(problem, REFUSALS) and renewed(credentials, credentials.get_frozen_credentials()) else None
+
+    return needs_retry
 
 
 def check_endpoint(endpoint: str | None) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
-from kumofs.errors import NoSuchObject, PreconditionFailed, StoreError
-from kumofs.store.protocol import ObjectInfo
+from kumofs.errors import NoSuchObject, PreconditionFailed
+from kumofs.store.protocol import Began, ObjectInfo
 from kumofs.store.s3_body import Body
 from kumofs.store.s3_headers import condition_headers, describing_headers, time_ns, version_of
 from kumofs.store.s3_keys import KeySpace
@@ -40,8 +40,10 @@ class Copies:
         self.native = False
         self.parts = True
 
-    def copy(self, source: str, key: str, if_match: str, metadata: Mapping[str, str] | None) -> ObjectInfo:
-        """Copy an object to a key that has none."""
+    def copy(
+        self, source: str, key: str, if_match: str, metadata: Mapping[str, str] | None, began: Began | None = None
+    ) -> ObjectInfo:
+        """Copy an object to a key that has none; `began` as in the protocol."""
         self._keys.path(key)
         there = self._objects.head(source)
         if there.etag != if_match:
@@ -52,7 +54,7 @@ class Copies:
         if there.size <= READ_MAX_BYTES:
             body = Body(self._objects.get(source, 0, None, if_match))
             return self._objects.put(key, body, if_match=None, if_none_match=True, content_type=there.content_type, metadata=kept)
-        return self._by_parts(there, key, kept)
+        return self._by_parts(there, key, kept, began)
 
     def _by_server(self, source: ObjectInfo, key: str, metadata: Mapping[str, str]) -> ObjectInfo:
         token = secrets.token_urlsafe(12)
@@ -74,12 +76,11 @@ class Copies:
 
         return retried(attempt, copy_time_s(source.size) + silence_s)
 
-    def _by_parts(self, source: ObjectInfo, key: str, metadata: Mapping[str, str]) -> ObjectInfo:
+    def _by_parts(self, source: ObjectInfo, key: str, metadata: Mapping[str, str], began: Began | None) -> ObjectInfo:
         with suppress(NoSuchObject):
             self._objects.head(key)
             raise PreconditionFailed(f"{key!r} is in the store already")
-        upload_id = self._uploads.create(key, source.content_type, metadata)
-        try:
+        with self._uploads.begun(key, source.content_type, metadata, began) as upload_id:
             make = self._copied if self.parts else self._carried
             size = max(PART_BYTES if self.parts else READ_PART_BYTES, -(-source.size // PART_MAX_COUNT))
             starts = range(0, source.size, size)
@@ -89,10 +90,6 @@ class Copies:
             ]
             parts = self._uploads.fill(jobs)
             return self._uploads.complete(key, upload_id, parts, None, if_none_match=True)
-        except BaseException:
-            with suppress(StoreError):
-                self._uploads.abort(key, upload_id)
-            raise
 
     def _copied(self, key: str, upload_id: str, number: int, source: ObjectInfo, start: int, size: int) -> tuple[int, str]:
         return number, self._uploads.copy(key, upload_id, number, source.key, start, size, source.etag)

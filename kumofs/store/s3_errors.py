@@ -5,9 +5,10 @@ Nothing that a server says is repeated but its code and, where that tells nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import urllib3.exceptions
 from botocore import exceptions as boto
@@ -160,7 +161,12 @@ def waiting(problem: StoreError, answer: Answer) -> StoreError:
 
 def answer_of(problem: boto.ClientError) -> Answer:
     """The server's answer in boto3's form of it."""
-    meta, error = problem.response.get("ResponseMetadata", {}), problem.response.get("Error", {})
+    return answer_in(problem.response)
+
+
+def answer_in(response: Mapping[str, Any]) -> Answer:
+    """The answer in what boto3 made of a response."""
+    meta, error = response.get("ResponseMetadata", {}), response.get("Error", {})
     headers = meta.get("HTTPHeaders", {})
     code = str(error.get("Code", ""))
     return Answer(

@@ -17,6 +17,7 @@ from kumofs.store.s3_keys import ODD, OWN, KeySpace, may_have_keys
 from kumofs.store.s3_retry import retried
 
 PAGE = 1000
+VERSIONED = ("Versions", "DeleteMarkers")
 
 
 class Listings:
@@ -67,6 +68,24 @@ def pages(client: Any, bucket: str, prefix: str, after: str = "") -> Iterator[di
         if not page.get("IsTruncated"):
             return
         more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def versions(client: Any, bucket: str, prefix: str) -> Iterator[tuple[str, str]]:
+    """(key as the server has it, version id) of everything below a prefix, marks of deletion too. StoreError."""
+    more: dict[str, Any] = {}
+    while True:
+        page = retried(lambda _, more=more: one_page_of_versions(client, bucket, prefix, more))  # type: ignore[misc]
+        yield from ((found["Key"], found["VersionId"]) for kind in VERSIONED for found in page.get(kind, ()))
+        if not page.get("IsTruncated"):
+            return
+        more = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
+
+def one_page_of_versions(client: Any, bucket: str, prefix: str, more: dict[str, Any]) -> dict[str, Any]:
+    """One page, asked once. StoreError."""
+    with s3_errors(f"the versions of s3://{bucket}/{prefix}"):
+        page: dict[str, Any] = client.list_object_versions(Bucket=bucket, Prefix=prefix, **more)
+        return page
 
 
 def one_page(client: Any, bucket: str, prefix: str, more: dict[str, Any]) -> dict[str, Any]:

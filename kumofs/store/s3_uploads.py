@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from html import escape
 from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
 from kumofs.errors import NoSuchObject, NoSuchUpload, PreconditionFailed, RangeNotSatisfiable, StoreError
-from kumofs.store.protocol import ObjectInfo
+from kumofs.store.protocol import Began, ObjectInfo, UnfinishedUpload
 from kumofs.store.s3_body import Body
 from kumofs.store.s3_errors import WRONG_PARTS, FolderClash, s3_errors
 from kumofs.store.s3_headers import condition_headers, describing_headers, etag_of, quoted, time_ns, version_of
@@ -27,6 +29,8 @@ PART_MAX_COUNT = 10_000
 PARTS_AT_ONCE = 6
 UPLOADS_REMEMBERED = 1000
 PART_SILENCE_S = 30.0
+BUSY_S = 3600.0
+"""Of an upload older than that it is asked when its last part came."""
 
 
 @dataclass(slots=True)
@@ -60,6 +64,19 @@ class Uploads:
         upload_id = element(check_success(reply, f"an upload to {key!r}"), "UploadId")
         self._remembered(upload_id).token = token
         return upload_id
+
+    @contextmanager
+    def begun(self, key: str, content_type: str | None, metadata: Mapping[str, str] | None, began: Began | None) -> Iterator[str]:
+        """An upload for the block to complete; aborted where that fails. `began` is told its id."""
+        upload_id = self.create(key, content_type, metadata)
+        try:
+            if began is not None:
+                began(upload_id)
+            yield upload_id
+        except BaseException:
+            with suppress(StoreError):
+                self.abort(key, upload_id)
+            raise
 
     def send(self, key: str, upload_id: str, number: int, body: Body) -> str:
         """Write a part; its etag. Its SHA-256 goes with it, so that the server notices damage."""
@@ -123,16 +140,17 @@ class Uploads:
             self._wire.call("DELETE", self._keys.path(key), query=query_of(upload_id))
         self._forget(upload_id)
 
-    def listed(self, prefix: str) -> list[tuple[str, str]]:
-        """(key, id) of the unfinished uploads. The whole bucket is asked: some servers know no prefixes here."""
-        found: list[tuple[str, str]] = []
+    def listed(self, prefix: str) -> list[UnfinishedUpload]:
+        """The unfinished uploads, ordered. The whole bucket is asked: some servers know no prefixes here."""
+        found: list[UnfinishedUpload] = []
         more: dict[str, str] = {}
         while True:
             page = retried(lambda _, more=more: self._page(more))  # type: ignore[misc]
             for upload in page.get("Uploads", ()):
                 key = self._keys.key(upload["Key"])
                 if key is not None and key.startswith(prefix):
-                    found.append((key, upload["UploadId"]))
+                    with suppress(NoSuchUpload, NoSuchObject):  # it has ended meanwhile
+                        found.append(self._seen(key, upload, now_of(page)))
             if not page.get("IsTruncated"):
                 return sorted(found)
             more = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
@@ -153,6 +171,12 @@ class Uploads:
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown(cancel_futures=True)
+
+    def _seen(self, key: str, upload: Mapping[str, Any], now: datetime) -> UnfinishedUpload:
+        upload_id, last = upload["UploadId"], upload["Initiated"]
+        if (now - last).total_seconds() > BUSY_S:
+            last = max((part["LastModified"] for part in self._parts(key, upload_id)), default=last)
+        return UnfinishedUpload(key, upload_id, (now - last).total_seconds())
 
     def _page(self, more: Mapping[str, str]) -> dict[str, Any]:
         with s3_errors(f"the uploads of s3://{self._bucket}"):
@@ -188,18 +212,20 @@ class Uploads:
         """The parts' sizes; asked for where another process has sent them. PreconditionFailed where one is another."""
         known = self._remembered(upload_id).sizes
         if any(part not in known for part in parts):
-            known = known | self._asked(key, upload_id)
+            sent = self._parts(key, upload_id)
+            known = known | {(part["PartNumber"], part["ETag"].strip('"')): part["Size"] for part in sent}
         missing = [number for number, etag in parts if (number, etag) not in known]
         if missing:
             raise PreconditionFailed(f"part {missing[0]} of the upload to {key!r} is another or not there")
         return [known[part] for part in parts]
 
-    def _asked(self, key: str, upload_id: str) -> dict[tuple[int, str], int]:
-        found: dict[tuple[int, str], int] = {}
+    def _parts(self, key: str, upload_id: str) -> list[dict[str, Any]]:
+        """What the server has of an upload, in S3's words."""
+        found: list[dict[str, Any]] = []
         marker = 0
         while True:
             page = retried(lambda _, marker=marker: self._parts_page(key, upload_id, marker))  # type: ignore[misc]
-            found |= {(part["PartNumber"], part["ETag"].strip('"')): part["Size"] for part in page.get("Parts", ())}
+            found += page.get("Parts", ())
             if not page.get("IsTruncated"):
                 return found
             marker = page["NextPartNumberMarker"]
@@ -210,6 +236,11 @@ class Uploads:
             where = {"Bucket": self._bucket, "Key": self._keys.path(key), "UploadId": upload_id}
             page: dict[str, Any] = self._client.list_parts(**where, PartNumberMarker=marker)
             return page
+
+
+def now_of(page: Mapping[str, Any]) -> datetime:
+    """The server's time of an answer."""
+    return parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
 
 
 def completed(key: str, reply: Reply, size: int) -> ObjectInfo:

@@ -20,6 +20,7 @@ import urllib3
 from kumofs.errors import BadStoreCredentials, StoreTokenExpired, StoreUnavailable
 from kumofs.store.s3_body import BLOCK_BYTES, EMPTY, Body
 from kumofs.store.s3_client import CONNECT_TIMEOUT_S, CONNECTIONS_MAX, READ_TIMEOUT_S
+from kumofs.store.s3_credentials import REFUSALS, renewed
 from kumofs.store.s3_errors import EXPIRED, Answer, error_of, s3_errors, seconds
 from kumofs.store.s3_retry import CALL_S, Attempt, retried
 from kumofs.store.s3_signing import UNSIGNED, host_of, signed_headers
@@ -76,18 +77,23 @@ class Wire:
     ) -> Reply:
         """One request for the object at `path`, and the whole answer. StoreError of every kind; the body is never short.
 
-        `read_s`: how long the server may be silent. `hashed`: sign the body's hash even where the line is safe.
+        `read_s`: how long the server may be silent. `hashed`: sign the body's hash even where the line is safe. Credentials
+        that are refused are looked for again, and where there are others now, the request is sent with those.
         """
         what = f"{path!r} in {self.name}"
         target = f"{self._top}{quote(path, safe=SAFE)}{'?' + query if query else ''}"
-        response, content = self._exchanged(attempt, what, method, target, headers or {}, body, read_s, hashed=hashed)
-        if response.status < 300:
-            self._seen = time.monotonic()
-            return Reply(response.status, response.headers, content)
-        answer = answer_of(response, content)
-        if method == "HEAD" and not answer.code and response.status < 500 and response.status != 412:
-            answer = self._explained(attempt, what, target, answer)
-        raise error_of(answer, what)
+        while True:
+            used = self._frozen(what)
+            response, content = self._exchanged(attempt, what, method, target, headers or {}, body, read_s, hashed=hashed)
+            if response.status < 300:
+                self._seen = time.monotonic()
+                return Reply(response.status, response.headers, content)
+            answer = answer_of(response, content)
+            if method == "HEAD" and not answer.code and response.status < 500 and response.status != 412:
+                answer = self._explained(attempt, what, target, answer)
+            problem = error_of(answer, what)
+            if not isinstance(problem, REFUSALS) or not renewed(self._credentials, used):
+                raise problem
 
     def source(self, path: str) -> str:
         """An object as `x-amz-copy-source` names it."""
@@ -144,13 +150,17 @@ class Wire:
                 raise
 
     def _sign(self, method: str, target: str, headers: Mapping[str, str], payload: str) -> dict[str, str]:
+        return signed_headers(self._frozen(self.name), self._region, method, self._host, target, headers, payload)
+
+    def _frozen(self, what: str) -> Any:
+        """The credentials of this moment."""
         if self._credentials is None:
-            raise BadStoreCredentials(f"{self.name}: no S3 credentials were found: put them into ~/.aws/credentials")
+            raise BadStoreCredentials(f"{what}: no S3 credentials were found: put them into ~/.aws/credentials")
         try:
-            credentials = self._credentials.get_frozen_credentials()
+            with s3_errors(what):
+                return self._credentials.get_frozen_credentials()
         except RuntimeError as problem:  # botocore's word for credentials that stay expired after a refresh
-            raise StoreTokenExpired(f"{self.name}: {EXPIRED}") from problem
-        return signed_headers(credentials, self._region, method, self._host, target, headers, payload)
+            raise StoreTokenExpired(f"{what}: {EXPIRED}") from problem
 
     def close(self) -> None:
         """Close the connections."""

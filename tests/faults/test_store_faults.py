@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import Person, Proxy
+from tests.faults.conftest import Person, Proxy, until
 
 DEADLINE_S = 5
 BLACK_HOLE = ("timeout", "upstream", {"timeout": 0})
@@ -38,6 +39,37 @@ def test_while_the_store_fails(person: Person, store_proxy: Proxy, fault: str) -
     if not fault.startswith("cut off"):  # small bodies pass there
         assert person.errors
     person.recover()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [(403, "AccessDenied", "the credentials are good but may not do this"), (503, "SlowDown", "asks to be asked less often")],
+)
+def test_what_is_closed_meanwhile_says_why_it_waits_and_goes_out_by_itself(
+    person: Person, store_proxy: Proxy, status: int, code: str, told: str
+) -> None:
+    bodies = {f"new/{code}{number}": os.urandom(200_000) for number in range(4)}
+    paths = [person.drive / name for name in bodies]
+    with store_proxy.answers(status, code):
+        for path, body in zip(paths, bodies.values(), strict=True):
+            path.write_bytes(body)
+        for path in paths:
+            until("the failure", lambda path=path: state(path).startswith("error: "))
+            assert told in state(path)
+        said = " ".join(person.world.run("status").split())
+        assert "failed and are tried again" in said
+        assert told in said
+        person.world.run("sync", paths[0], status=21)
+    person.files |= {name: {body} for name, body in bodies.items()}
+    for path, body in zip(paths, bodies.values(), strict=True):
+        assert path.read_bytes() == body
+    for path in paths:  # and nobody asks for it
+        until("the upload", lambda path=path: state(path) == "synced")
+    person.recover()
+
+
+def state(path: Path) -> str:
+    return os.getxattr(path, "user.kumo.state").decode()
 
 
 def test_what_is_known_answers_quickly_beside_a_black_hole(person: Person, store_proxy: Proxy) -> None:

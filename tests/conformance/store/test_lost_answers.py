@@ -89,7 +89,7 @@ def lossy(request: pytest.FixtureRequest) -> Iterator[tuple[S3Store, LossyProxy]
     store = S3Store(Bucket(bucket.name, f"lost-{secrets.token_hex(6)}"), through, features, session)
     yield store, proxy
     proxy.begin(None)
-    for key, upload_id in store.list_uploads():
+    for key, upload_id, _ in store.list_uploads():
         store.abort_upload(key, upload_id)
     for info in list(store.list()):
         store.delete(info.key)

@@ -91,7 +91,7 @@ def test_everything_is_there_after_opening_again(root: Path, *, xattrs: bool) ->
     first.close()
     again = DirectoryStore(root, xattrs=xattrs)
     assert again.head("a/b") == info
-    assert again.list_uploads() == [("c", upload_id)]
+    assert [upload[:2] for upload in again.list_uploads()] == [("c", upload_id)]
     again.complete_upload("c", upload_id, [(1, etag)])
     assert again.get("c") == b"part"
 

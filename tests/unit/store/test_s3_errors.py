@@ -167,6 +167,24 @@ def test_urls_that_are_none(url: str) -> None:
         parse_s3_url(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKID:hushed@bucket/a",
+        "s3://AKID:hus/hed@bucket/a",
+        "s3://AKID:hushed@[bucket",
+        "file://me:hushed@host/a",
+        "http://me:hushed@host/bucket",
+        "file://me:hushed@/a?b",
+    ],
+)
+def test_a_password_in_a_url_is_not_repeated(url: str) -> None:
+    with pytest.raises(errors.ConfigError) as caught:
+        open_store(url)
+    assert "hus" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
 def test_urls() -> None:
     assert parse_s3_url("s3://bucket") == parse_s3_url("s3://bucket/") == Bucket("bucket", "")
     assert parse_s3_url("s3://my.bucket-1/a%20b/c/") == Bucket("my.bucket-1", "a b/c")

@@ -1,0 +1,175 @@
+"""How many requests each operation makes of an S3 server, as upper bounds that are what was measured: growing is a failure.
+
+A request is what goes over the line, of either client, repetitions too. The catalog is SQLite.
+Needs a server that tests may fill: KUMOFS_TEST_S3=http://127.0.0.1:PORT
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from kumofs.cache.reader import Reader
+from kumofs.catalog.claims import read_inode
+from kumofs.catalog.create import create, make_root
+from kumofs.catalog.inodes import lookup
+from kumofs.catalog.numbers import Numbers
+from kumofs.catalog.rename import rename
+from kumofs.catalog.sqlite import SqliteEngine
+from kumofs.catalog.unlink import unlink
+from kumofs.fs.tree import Tree
+from kumofs.model import Content, Inode, Kind, entry_id
+from kumofs.offload import Lane
+from kumofs.staging.area import StagingArea
+from kumofs.staging.collect import collect
+from kumofs.staging.commit import Outcome, commit
+from kumofs.staging.reclaim import reclaim
+from kumofs.staging.settle import Settled, settle
+from kumofs.staging.staged import StagedFile
+from kumofs.store.s3 import PART_BYTES, S3Store
+from tests.conftest import S3
+
+SMALL = b"small"
+COPY_BYTES = 3 << 20
+"""Copied by the server."""
+LARGE_BYTES = 2 * PART_BYTES + 1
+"""Sent in three parts."""
+
+pytestmark = pytest.mark.skipif(not S3, reason="NOT TESTED: requests need KUMOFS_TEST_S3=http://127.0.0.1:PORT")
+
+
+class Drive:
+    """A root in a catalog, and a bucket whose requests are noted: (method, path and query)."""
+
+    def __init__(self, base: Path, store: S3Store) -> None:
+        self.engine = SqliteEngine(base / "c.db")
+        self.area = StagingArea.open(base, "h")
+        self.store = store
+        self.numbers = Numbers(self.engine)
+        self.root = make_root(self.engine, "h", "o", 0, 0)
+        self.sent: list[tuple[str, str]] = []
+        self.note_requests()
+
+    def note_requests(self) -> None:
+        """Both clients, just before the line."""
+        pool, client = self.store._wire._pool, self.store._client
+        send = pool.urlopen
+
+        def noted(method: str, target: str, **how: Any) -> Any:
+            self.sent.append((method, target))
+            return send(method, target, **how)
+
+        pool.urlopen = noted
+        client.meta.events.register("before-send.s3", lambda request, **_: self.sent.append((request.method, request.url)))
+
+    def requests(self, act: Callable[[], object]) -> list[tuple[str, str]]:
+        self.sent.clear()
+        act()
+        return list(self.sent)
+
+    def inode(self, name: str) -> Inode:
+        found = lookup(self.engine, self.root, name)
+        assert found is not None
+        return found
+
+    def content(self, name: str) -> Content:
+        content = self.inode(name).content
+        assert content is not None
+        return content
+
+    def make(self, name: str, body: bytes) -> None:
+        draft = Inode(0, "h", Kind.FILE, (), 0o644, 0, 0, 1, 1, 1, 1, "o")
+        create(self.engine, self.numbers, self.root, name, draft)
+        self.write(name, body)
+
+    def write(self, name: str, body: bytes) -> None:
+        inode = self.inode(name)
+        staged = StagedFile(self.area, inode.ino, inode.content)
+        staged.truncate(0)
+        staged.write(0, body)
+        assert commit(self.engine, self.store, staged).outcome is Outcome.COMMITTED
+        staged.forget()
+
+    def move(self, old: str, new: str) -> None:
+        rename(self.engine, entry_id(self.root, old), entry_id(self.root, new), 2)
+
+    def settle(self, name: str) -> None:
+        assert settle(self.engine, self.store, self.inode(name).ino) is Settled.MOVED
+
+    def remove(self, name: str) -> None:
+        ino = self.inode(name).ino
+        unlink(self.engine, self.root, name, 2)
+        reclaim(self.engine, self.store, ino)
+        assert read_inode(self.engine, ino) is None
+
+    def read(self, name: str, start: int, length: int) -> None:
+        with Reader(self.store, self.content(name)).held() as reader:
+            assert len(reader.read(start, length)) == length
+            reader.close()
+
+    def list(self) -> int:
+        root = read_inode(self.engine, self.root)
+        assert root is not None
+        tree = Tree(self.engine, Lane(4), root)
+        trio.run(tree.load, tree.root)
+        assert tree.root.children is not None
+        return len(tree.root.children)
+
+    def collect(self) -> None:
+        found = collect(self.engine, self.store, "h")
+        assert not found.damaged
+        assert not found.foreign
+
+
+@pytest.fixture
+def drive(tmp_path: Path, open_empty_store) -> Iterator[Drive]:
+    with open_empty_store(tmp_path / "store") as store:
+        made = Drive(tmp_path, store)
+        yield made
+        made.engine.close()
+        made.area.close()
+
+
+def grown(drive: Drive, verbs: list[tuple[str, int, Callable[[], object]]]) -> dict[str, object]:
+    """What sends more than it may, of verbs done one after the other."""
+    found = {}
+    for title, most, act in verbs:
+        sent = drive.requests(act)
+        print(f"{title:40} {len(sent):3}  {', '.join(method + ' ' + target.rpartition('/')[2][:20] for method, target in sent)}")
+        if len(sent) > most:
+            found[title] = (len(sent), most, sent)
+    return found
+
+
+def test_files(drive: Drive) -> None:
+    drive.make("there", SMALL)
+    verbs: list[tuple[str, int, Callable[[], object]]] = [
+        ("a cold lookup", 0, lambda: drive.inode("there")),
+        ("a cold listing", 0, drive.list),
+        ("create, write, close of a small file", 1, lambda: drive.make("a", SMALL)),
+        ("the same, empty", 1, lambda: drive.make("empty", b"")),
+        ("rewrite of it", 1, lambda: drive.write("a", b"again")),
+        ("rename", 0, lambda: drive.move("a", "b")),
+        ("its settling", 6, lambda: drive.settle("b")),
+        ("cold read of it", 1, lambda: drive.read("b", 0, 5)),
+        ("unlink and reclaim", 3, lambda: drive.remove("b")),
+        ("a file of 3 MiB", 1, lambda: drive.make("c", os.urandom(COPY_BYTES))),
+        ("its rename", 0, lambda: drive.move("c", "d")),
+        ("its settling by a copy of the server", 9, lambda: drive.settle("d")),
+        ("a file of three parts", 6, lambda: drive.make("large", os.urandom(LARGE_BYTES))),
+        ("its rewrite", 6, lambda: drive.write("large", os.urandom(LARGE_BYTES))),
+        ("cold read of a range of it", 1, lambda: drive.read("large", PART_BYTES, 4096)),
+        ("its unlink and reclaim", 3, lambda: drive.remove("large")),
+    ]
+    assert not grown(drive, verbs)
+
+
+def test_a_pass_over_files_that_are_in_order(drive: Drive) -> None:
+    for number in range(50):
+        drive.make(f"{number}", SMALL)
+    assert not grown(drive, [("gc of 50 files", 3, drive.collect)])
