@@ -50,6 +50,8 @@ class StagedFile:
         self._counted = 0
         self.journalled = False
         """Whether the journal has it as it is now."""
+        self._recorded = False
+        """Whether the journal has anything of it."""
         self.path = area.data_path(ino)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         with disk_errors():
@@ -72,9 +74,9 @@ class StagedFile:
         staged._fd = None
         staged._shared = True
         staged._unflushed = staged._counted = 0
-        staged.journalled = True
+        staged.journalled = staged._recorded = True
         with disk_errors():
-            staged.path.stat()
+            staged._fit()
         staged._count()
         return staged
 
@@ -128,16 +130,16 @@ class StagedFile:
         """Cut, or lengthen with zeros."""
         with disk_errors():
             self._begin_change()
-            os.ftruncate(self.fd, min(size, self.size))
-            os.ftruncate(self.fd, size)
-        self.present.cut(size)
-        if size > self.size:
-            self.present.add(self.size, size)
-        self.size = size
-        self._count()
-        if self.journalled:
             self.journalled = False
-            self.journal(durable=False)  # or the record of what was cut would bring zeros back after a kill
+            before, self.size = self.size, size
+            self.present.cut(size)
+            if size > before:
+                self.present.add(before, size)
+            if self._recorded:  # first of all: a kill in between must not leave a record of bytes that are not there
+                write_record(self._area.journal_path(self.ino), self.record(), durable=False)
+            os.ftruncate(self.fd, min(size, before))
+            os.ftruncate(self.fd, size)
+        self._count()
 
     def gaps(self, start: int, end: int) -> list[Range]:
         """The parts of [start, end) that are still only in `base`."""
@@ -189,7 +191,7 @@ class StagedFile:
             if durable:
                 os.fsync(self.fd)
             write_record(self._area.journal_path(self.ino), self.record(), durable=durable)
-        self.journalled = True
+        self.journalled = self._recorded = True
 
     def move_to(self, ino: int) -> None:
         """Become the bytes of another, new inode (a conflict copy). The gaps are filled."""
@@ -216,6 +218,14 @@ class StagedFile:
         if self.base_reader is not None:
             self.base_reader.close()
             self.base_reader = None
+
+    def _fit(self) -> None:
+        # the mount ended between a record and the change of the length that it tells of, or while more was written
+        if self.path.stat().st_size != self.size:
+            if os.fstat(self.fd).st_nlink > 1:
+                self._unshare()
+            os.ftruncate(self.fd, self.size)
+            self.rest()
 
     def _begin_change(self) -> None:
         self.data = secrets.token_urlsafe(12)  # other bytes are another write
