@@ -29,8 +29,14 @@ FAILED = 32
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 KEPT = ("LANG", "LC_ALL", "TZ", "PYTHONPATH")
 """What stays of root's environment: the language, and where this very code was found, for the daemon has to find it, too."""
-FLAGS = {"ro": "--read-only", "allow_other": "--allow-other", "noexec": "--noexec"}
-OPPOSITES = {"rw": "ro", "exec": "noexec"}
+FLAGS = {
+    "ro": "--read-only",
+    "allow_other": "--allow-other",
+    "noexec": "--noexec",
+    "write_through": "--write-through",
+    "ownership=stored": "--ownership=stored",
+}
+OPPOSITES = {"rw": "ro", "exec": "noexec", "ownership=mounter": "ownership=stored"}
 FOR_OTHERS = frozenset(
     (
         *("defaults", "auto", "noauto", "nofail", "_netdev", "user", "users", "nouser", "owner", "noowner", "group", "nogroup"),
@@ -102,10 +108,10 @@ def understood(request: Request, option: str) -> bool:
     value = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
     if name == "remount":
         raise Wrong("a drive cannot be remounted: unmount it, and mount it again")
-    if name in FLAGS and not is_set:
-        request.flags.add(name)
-    elif name in OPPOSITES and not is_set:
-        request.flags.discard(OPPOSITES[name])
+    if option in FLAGS:
+        request.flags.add(option)
+    elif option in OPPOSITES:
+        request.flags.discard(OPPOSITES[option])
     elif name in ("user", "uid") and is_set:
         if request.user not in (None, value):
             raise Wrong(f"{request.user} and {value} cannot both be whose drive it is: give uid= once")

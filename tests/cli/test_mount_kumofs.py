@@ -170,10 +170,9 @@ def test_settings_by_option(machine: Machine) -> None:
     elsewhere = machine.base / "ada/elsewhere"
     machine.run("mv", machine.base / "ada/.config/kumofs", elsewhere, user="ada")
     drive = machine.directory("drive", "ada")
-    options = f'uid={UID},config={elsewhere},store="file://{machine.base}/ada/a,b"'
+    options = f'uid={UID},config={elsewhere},store="file://{machine.base}/ada/a,b",write_through,ownership=stored'
     machine.run("mount", "-t", "kumofs", "kumofs", drive, "-o", options)
     machine.run("sh", "-c", 'echo hello > "$1/file"', "sh", drive, user="ada")
-    machine.kumofs("sync", user="ada")
     assert (machine.base / "ada/a,b/objects/ada/file").read_text() == "hello\n"
     machine.kumofs("umount", drive, user="ada")
 
