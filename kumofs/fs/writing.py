@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 
+import trio
+
 from kumofs.cache.reader import Reader
 from kumofs.cache.window import SMALL_BYTES
 from kumofs.errors import DamagedFile, PreconditionFailed, StoreUnavailable, TooLarge
 from kumofs.fs.drive import Drive
+from kumofs.fs.freshness import LOOK_SHARE
 from kumofs.fs.node import Node
 from kumofs.fs.reading import ATTEMPTS_MAX, catch_up, has_moved
-from kumofs.staging.filling import fill_gaps
 from kumofs.staging.staged import StagedFile
 
 log = logging.getLogger(__name__)
@@ -85,15 +87,20 @@ async def staged_for_change(drive: Drive, node: Node, *, keep_base: bool = True)
 async def bring_base(drive: Drive, staged: StagedFile) -> None:
     """Fetch a small file's bytes before it is changed, where they would be gone once another mount replaces the object.
 
-    They are needed for the upload anyway. A store that cannot be reached now is no reason not to take what is written.
+    They are needed for the upload anyway. A store that cannot be reached now, or says nothing, is no reason not to take what
+    is written: the thread that still asks it then changes nothing here.
     """
     reader = staged.base_reader
     if reader is None or reader.lasts or reader.content.size > SMALL_BYTES:
         return
     try:
-        await drive.disk.run_in_thread(fill_gaps, drive.store, staged, reader.content, 0, reader.content.size)
-    except StoreUnavailable as problem:
+        with reader.held(), trio.fail_after(drive.deadline_s * LOOK_SHARE):
+            body = await drive.disk.run_in_thread(reader.read, 0, reader.content.size)
+    except (StoreUnavailable, trio.TooSlowError) as problem:
         log.warning("inode %d is changed without its bytes, which are not to be had now: %s", staged.ino, problem)
+        return
+    for start, end in staged.gaps(0, len(body)):
+        staged.fill(start, body[start:end])
 
 
 def abandon(node: Node) -> None:
