@@ -1,0 +1,4 @@
+"""The bench: kumofs beside other file systems over S3, on the same server, in turns, in one run.
+
+scripts/peers && .venv/bin/python -m bench --help
+"""
