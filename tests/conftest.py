@@ -161,6 +161,7 @@ class World:
         self.config_file.write_text("".join(f"{key} = {value}\n" for key, value in lines.items()))
         for name in ("data", "state", "cache", "run"):
             (self.base / name).mkdir(mode=0o700)
+        self.made = load_settings(self.environ)  # a test may break them
 
     @property
     def environ(self) -> dict[str, str]:
@@ -234,9 +235,9 @@ class World:
         if "store" in vars(self):
             self.store.close()
         if MONGODB:
-            drop_database(self.settings.catalog)
+            drop_database(self.made.catalog)
         if S3:
-            empty_prefix(self.settings.store)
+            empty_prefix(self.made.store)
 
 
 def needs_fuse() -> None:

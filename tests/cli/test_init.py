@@ -14,6 +14,8 @@ from kumofs.errors import ConfigError
 from kumofs.store.protocol import Capabilities
 
 
+@pytest.mark.sqlite_catalog
+@pytest.mark.directory_store
 def test_the_embedded_pair(world) -> None:
     first = world.run("init", "--yes")
     assert "atomic" in first

@@ -124,6 +124,7 @@ def test_two_mounts_of_one_home_see_each_other(mounted) -> None:
     world.umount("two")
 
 
+@pytest.mark.directory_store  # a far store has the bytes of nobody any more
 def test_what_is_open_is_read_on_when_another_mount_removes_it(mounted) -> None:
     world, one = mounted
     two = world.mount("two")
