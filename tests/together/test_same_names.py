@@ -43,7 +43,8 @@ def fight(folder: Path, seed: int, until: float, far: bool, unexpected: list[Bas
             elif action == UNLINK:
                 os.unlink(name)
             else:
-                assert re.fullmatch(rb"([01] [0-9.e-]+)?", name.read_bytes())
+                body = name.read_bytes()
+                assert re.fullmatch(rb"([01] [0-9.e-]+)?", body), body
             counts[action] += 1
         except OSError as problem:
             if problem.errno not in allowed(action, far=far):
