@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kumofs.cache.reader import Reader
-from kumofs.errors import DamagedFile, KumofsError, PreconditionFailed
+from kumofs.errors import DamagedFile, KumofsError, PreconditionFailed, StaleHandle
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
 from kumofs.model import Content
@@ -25,7 +25,7 @@ async def read(drive: Drive, node: Node, offset: int, length: int) -> Body:
     for _ in range(ATTEMPTS_MAX):
         looked_at = node.inode.content
         try:
-            return await read_committed(drive, node, offset, length)
+            return await checked(drive, node, offset, length, await read_committed(drive, node, offset, length))
         except PreconditionFailed:
             await catch_up(drive, node)
         except DamagedFile:
@@ -34,6 +34,17 @@ async def read(drive: Drive, node: Node, offset: int, length: int) -> Body:
         if node.staged is not None:
             return await read_staged(drive, node, offset, length)
     raise DamagedFile(f"inode {node.ino}: the object is not the one that the catalog names")
+
+
+async def checked(drive: Drive, node: Node, offset: int, length: int, body: Body) -> Body:
+    """The bytes, unless they end before the kernel believes the file to end: it would fill them up with zeros. StaleHandle.
+
+    So it is where another mount has made the file shorter, and the kernel, which was told, has not asked again yet.
+    """
+    if node.told is not None and node.staged is None and len(body) < min(length, node.told.size - offset):
+        await drive.kernel.forget_attributes(node.ino)
+        raise StaleHandle(f"inode {node.ino} has become shorter while it was read: read it again")
+    return body
 
 
 async def read_committed(drive: Drive, node: Node, offset: int, length: int) -> Body:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mmap
 
 import trio
 
@@ -41,10 +42,11 @@ def put(drive: Drive, node: Node, staged: StagedFile, offset: int, body: bytes, 
     """Put bytes into the staged file. An appending handle's offset is the size that the kernel believes in, which is not
     the file's where another mount wrote in the last second: then the bytes go to the end, and the kernel forgets its pages.
 
-    Pages of a memory map come through any handle that is open, also an appending one. They lie below that size.
+    Pages of a memory map come through any handle that is open, also an appending one: they begin at a page, and lie below
+    the size that the kernel was told.
     """
     believed = node.told.size if node.told is not None else staged.size
-    if appends and offset == believed != staged.size:
+    if appends and offset != staged.size and (offset % mmap.PAGESIZE or offset == believed):
         done = staged.write(staged.size, body)
         drive.kernel.forget_inode(staged.ino, bytes_too=True)
         return done

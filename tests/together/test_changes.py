@@ -107,3 +107,28 @@ def test_a_mount_that_was_cut_off_catches_up(two_mounts: TwoMounts) -> None:
     assert (two / "kept").read_text() == "kept, and changed"
     assert (two / "new").read_text() == "new"
     seen("no ghost", lambda: not Path(two / "gone").exists(), 60)
+
+
+def test_a_file_that_becomes_shorter_elsewhere_shows_no_zeros(two_mounts: TwoMounts) -> None:
+    one, two = two_mounts.one / "f", two_mounts.two / "f"
+    old, new = b"o" * 8292, b"n" * 8092
+    one.write_bytes(old)
+    two_mounts.seen("the file", lambda: two.read_bytes() == old)
+    fd = os.open(two, os.O_RDONLY)
+    try:
+        one.write_bytes(new)
+
+        def is_new() -> bool:
+            # not beyond the old end, or the kernel would ask for the size first
+            body = os.pread(fd, 4096, 4096)
+            assert body in (old[4096:8192], new[4096:8192])
+            if body == old[4096:8192]:
+                return False
+            assert two.stat().st_size == len(new)
+            return True
+
+        two_mounts.seen("the shorter file", is_new)  # which takes ESTALE, in the moment of the change, for not yet
+        two_mounts.seen("all of it", lambda: two.read_bytes() == new)
+        assert os.pread(fd, 4096, 4096) == new[4096:8192]
+    finally:
+        os.close(fd)
