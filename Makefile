@@ -26,8 +26,14 @@ $(TEST_STAMP): scripts/install-system-packages $(STAMP)
 	scripts/install-system-packages test
 	touch $(TEST_STAMP)
 
+# Files of tests side by side, but each of the long kills by itself.
 test: setup $(TEST_STAMP)
-	$(VENV)/bin/pytest -n $(WORKERS) --dist loadfile $(TESTS)
+ifdef TESTS
+	$(VENV)/bin/pytest -n $(WORKERS) --dist loadfile $(ARGS) $(TESTS)
+else
+	$(VENV)/bin/pytest -n $(WORKERS) --dist loadfile $(ARGS) --ignore tests/kills
+	$(VENV)/bin/pytest -n $(WORKERS) --dist load $(ARGS) tests/kills
+endif
 
 services:
 	scripts/services install

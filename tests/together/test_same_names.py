@@ -17,7 +17,7 @@ from kumofs.store import open_store
 from tests.conftest import World
 from tests.together.conftest import TwoMounts
 
-FIGHT_S = 60.0
+FIGHT_S = float(os.environ.get("KUMOFS_TEST_FIGHT_S", "60"))
 NAMES = [f"n{number}" for number in range(5)]
 QUIET_S = 60.0
 WRITE, RENAME, UNLINK, READ = range(4)
