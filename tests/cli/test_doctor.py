@@ -77,6 +77,7 @@ def test_all_is_well(world) -> None:
     assert [line.split()[0] for line in lines] == [each["verdict"] for each in findings.values()], "one line a check"
 
 
+@pytest.mark.sqlite_catalog
 def test_looking_makes_nothing(world) -> None:
     before = sorted(world.base.rglob("*"))
     findings = run(world, status=3)
@@ -150,6 +151,7 @@ def test_a_catalog_that_refuses_is_named_without_its_password(world) -> None:
     assert "hush-hush" not in said
 
 
+@pytest.mark.sqlite_catalog
 def test_a_bucket_is_looked_at(world, moto: str) -> None:
     on_s3(world, moto)
     findings = run(world)
