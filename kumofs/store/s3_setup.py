@@ -7,7 +7,10 @@ not have, or that the credentials may not do, is told and does not end the rest;
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
+from http import HTTPStatus
+from secrets import token_hex
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -24,6 +27,7 @@ CLOSED = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolic
 NOT_OFFERED_CODES = {"NotImplemented", "MethodNotAllowed", "NotSupported", "UnsupportedOperation"}
 RULE_REFUSED_CODES = {"InvalidArgument", "MalformedXML", "InvalidRequest"}
 NOT_OFFERED_STATUS = {405, 501}
+AWS = ".amazonaws.com"
 FIRST_REGION = "us-east-1"
 """The region whose name CreateBucket does not take."""
 
@@ -101,13 +105,46 @@ def block_public_access(client: Any, bucket: Bucket) -> tuple[Outcome, str]:
 
 
 def keep_versions(client: Any, bucket: Bucket) -> tuple[Outcome, str]:
-    """What is overwritten or deleted stays as an earlier version."""
+    """What is overwritten or deleted stays as an earlier version, unless new objects would be refused where one was deleted."""
     if client.get_bucket_versioning(Bucket=bucket.name).get("Status") == "Enabled":
         return Outcome.FOUND, ""
+    if AWS not in client.meta.endpoint_url and refuses_what_was_deleted(client):
+        return Outcome.NOT_OFFERED, "not turned on: with versions this server refuses a new object where one was deleted"
     client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
     if client.get_bucket_versioning(Bucket=bucket.name).get("Status") != "Enabled":
         return Outcome.NOT_OFFERED, "this server took the request, and keeps no versions"
     return Outcome.DONE, ""
+
+
+def refuses_what_was_deleted(client: Any) -> bool:
+    """Whether a put where nothing may be fails on a mark of deletion (versitygw does so); tried in a bucket of its own.
+
+    False also where no such bucket can be made.
+    """
+    trial = f"kumofs-trial-{token_hex(8)}"
+    try:
+        client.create_bucket(Bucket=trial)
+    except ClientError:
+        return False
+    try:
+        client.put_bucket_versioning(Bucket=trial, VersioningConfiguration={"Status": "Enabled"})
+        client.put_object(Bucket=trial, Key="a", Body=b"a")
+        client.delete_object(Bucket=trial, Key="a")
+        client.put_object(Bucket=trial, Key="a", Body=b"a", IfNoneMatch="*")
+    except ClientError as problem:
+        return answer_of(problem).status == HTTPStatus.PRECONDITION_FAILED
+    finally:
+        remove_bucket(client, trial)
+    return False
+
+
+def remove_bucket(client: Any, name: str) -> None:
+    """Remove a small bucket with all versions of what is in it; it is left where that is refused."""
+    with suppress(ClientError):
+        page = client.list_object_versions(Bucket=name)
+        for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            client.delete_object(Bucket=name, Key=each["Key"], VersionId=each["VersionId"])
+        client.delete_bucket(Bucket=name)
 
 
 def abort_incomplete_uploads(client: Any, bucket: Bucket) -> tuple[Outcome, str]:
