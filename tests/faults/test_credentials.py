@@ -25,9 +25,12 @@ class OwnCredentials(ProxiedWorld):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.credentials_file = self.base / "credentials"
         self.good = boto3.Session().get_credentials().get_frozen_credentials()
         self.write_secret(self.good.secret_key)
+
+    @property
+    def credentials_file(self) -> Path:
+        return self.base / "credentials"
 
     def write_secret(self, secret: str) -> None:
         token = f"aws_session_token = {self.good.token}\n" if self.good.token else ""
