@@ -16,6 +16,7 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ async def serve(path: Path, answer: Answer, task_status: trio.TaskStatus[None] =
     path.unlink(missing_ok=True)
     listener = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with listener:
-        await listener.bind(str(path))
+        with short_address(path) as address:
+            await listener.bind(address)
         path.chmod(0o600)
         listener.listen(8)
         task_status.started()
@@ -78,12 +80,23 @@ async def answer_one(connection: trio.socket.SocketType, answer: Answer) -> None
             return
 
 
+@contextmanager
+def short_address(path: Path) -> Iterator[str]:
+    """The socket's address by way of its directory, opened: an address has room for 107 bytes, and a path may be longer."""
+    fd = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{fd}/{path.name}"
+    finally:
+        os.close(fd)
+
+
 def ask(path: Path, do: str, timeout_s: float = DEADLINE_S, **more: object) -> Iterator[Message]:
     """The lines that a mount answers. ControlRefused where it does not."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout_s)
-            connection.connect(str(path))
+            with short_address(path) as address:
+                connection.connect(address)
             connection.sendall(json.dumps({"do": do, **more}).encode() + b"\n")
             with connection.makefile() as lines:
                 for line in lines:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import needs_fuse
+from tests.conftest import World, needs_fuse
 
 
 def eventually(check, timeout_s: float = 30.0) -> None:
@@ -225,3 +225,19 @@ def test_umount_refuses_while_programs_use_it(mounted) -> None:
     with subprocess.Popen(["sleep", "30"], cwd=drive) as program:
         assert "close the programs" in world.umount(status=12)
         program.kill()
+
+
+def test_the_runtime_directory_may_lie_deep(tmp_path: Path) -> None:
+    needs_fuse()
+    base = tmp_path / ("d" * 100) / ("e" * 100)
+    base.mkdir(parents=True)
+    world = World(base)
+    try:
+        world.signup()
+        drive = world.mount()
+        (drive / "a").write_text("text")
+        world.run("sync", drive / "a")
+        assert str(drive) in world.run("status")
+        world.umount()
+    finally:
+        world.close()
