@@ -58,8 +58,6 @@ class Bucket:
 
     def remove(self) -> None:
         """Empty and remove it."""
-        for key in list(self.objects()):
-            self._client.delete_object(Bucket=self.name, Key=key)
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name):
             for item in page.get("Contents", ()):
                 self._client.delete_object(Bucket=self.name, Key=item["Key"])

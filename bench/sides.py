@@ -80,11 +80,10 @@ class Kumofs:
 class Peer:
     """A peer that runs in the foreground until it is unmounted."""
 
-    def __init__(self, place: Path, command: list[str], bucket: Bucket) -> None:
+    def __init__(self, place: Path, command: list[str]) -> None:
         self.top = place / "drive"
         self._cache = place / "cache"
         self._command = command
-        self._bucket = bucket
         self._process: subprocess.Popen[bytes] | None = None
         self.top.mkdir()
 
@@ -135,7 +134,6 @@ def rclone(place: Path, bucket: Bucket, catalog: str | None) -> Side:
     return Peer(
         place,
         [program, "mount", f"s3:{bucket.name}", str(place / "drive"), "--config", str(place / "rclone.conf"), *options],
-        bucket,
     )
 
 
@@ -144,7 +142,7 @@ def s3fs(place: Path, bucket: Bucket, catalog: str | None) -> Side:
     server = bucket.server
     write_secret(place / "passwd", f"{server.access_key}:{server.secret_key}\n")
     options = f"passwd_file={place / 'passwd'},url={server.endpoint},use_path_request_style,use_cache={place / 'cache'}"
-    return Peer(place, ["s3fs", bucket.name, str(place / "drive"), "-f", "-o", options], bucket)
+    return Peer(place, ["s3fs", bucket.name, str(place / "drive"), "-f", "-o", options])
 
 
 def kumofs(place: Path, bucket: Bucket, catalog: str | None) -> Side:

@@ -19,6 +19,7 @@ from kumofs.config import S3Settings
 from kumofs.errors import NoSuchBucket, StoreError, StoreRefused
 from kumofs.store.s3_client import Bucket, make_client, parse_s3_url
 from kumofs.store.s3_errors import answer_of, s3_errors
+from kumofs.store.s3_listing import versions
 from kumofs.store.steps import Outcome, Step
 
 ABORT_DAYS = 7
@@ -140,10 +141,9 @@ def refuses_what_was_deleted(client: Any) -> bool:
 
 def remove_bucket(client: Any, name: str) -> None:
     """Remove a small bucket with all versions of what is in it; it is left where that is refused."""
-    with suppress(ClientError):
-        page = client.list_object_versions(Bucket=name)
-        for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
-            client.delete_object(Bucket=name, Key=each["Key"], VersionId=each["VersionId"])
+    with suppress(ClientError, StoreError):
+        for key, version in list(versions(client, name, "")):
+            client.delete_object(Bucket=name, Key=key, VersionId=version)
         client.delete_bucket(Bucket=name)
 
 

@@ -84,13 +84,13 @@ class Wire:
         target = f"{self._top}{quote(path, safe=SAFE)}{'?' + query if query else ''}"
         while True:
             used = self._frozen(what)
-            response, content = self._exchanged(attempt, what, method, target, headers or {}, body, read_s, hashed=hashed)
+            response, content = self._exchanged(attempt, what, used, method, target, headers or {}, body, read_s, hashed=hashed)
             if response.status < 300:
                 self._seen = time.monotonic()
                 return Reply(response.status, response.headers, content)
             answer = answer_of(response, content)
             if method == "HEAD" and not answer.code and response.status < 500 and response.status != 412:
-                answer = self._explained(attempt, what, target, answer)
+                answer = self._explained(attempt, what, used, target, answer)
             problem = error_of(answer, what)
             if not isinstance(problem, REFUSALS) or not renewed(self._credentials, used):
                 raise problem
@@ -99,11 +99,11 @@ class Wire:
         """An object as `x-amz-copy-source` names it."""
         return quote(f"{self._bucket}/{path}", safe=SAFE)
 
-    def _explained(self, attempt: Attempt, what: str, target: str, answer: Answer) -> Answer:
+    def _explained(self, attempt: Attempt, what: str, used: Any, target: str, answer: Answer) -> Answer:
         """Why a HEAD failed: its answer has no body that says it, so a GET is asked."""
         if answer.status == 404 and answer.genuine and time.monotonic() - self._seen < BUCKET_SEEN_S:
             return replace(answer, code="NoSuchKey")
-        response, content = self._exchanged(attempt, what, "GET", target, {"Range": "bytes=0-0"}, EMPTY, READ_TIMEOUT_S)
+        response, content = self._exchanged(attempt, what, used, "GET", target, {"Range": "bytes=0-0"}, EMPTY, READ_TIMEOUT_S)
         if response.status < 300 or response.status == 416:
             raise StoreUnavailable(f"{what}: it came while it was looked for, or the server contradicts itself")
         found = answer_of(response, content)
@@ -115,6 +115,7 @@ class Wire:
         self,
         attempt: Attempt,
         what: str,
+        used: Any,
         method: str,
         target: str,
         headers: Mapping[str, str],
@@ -123,10 +124,10 @@ class Wire:
         *,
         hashed: bool = False,
     ) -> tuple[Any, bytes]:
-        """Any answer of the server, read to its end, and its body. StoreUnavailable and what is wrong with the credentials."""
+        """Any answer of the server to a request signed by `used`, read to its end, and its body. StoreUnavailable."""
         with s3_errors(what):
             payload = body.sha256() if hashed or not self._tls else UNSIGNED
-            signed = self._sign(method, target, headers, payload)
+            signed = signed_headers(used, self._region, method, self._host, target, headers, payload)
             if method in ("PUT", "POST"):
                 signed["Content-Length"] = str(body.size)
             left_s = attempt.left_s
@@ -148,9 +149,6 @@ class Wire:
             except BaseException:
                 response.close()
                 raise
-
-    def _sign(self, method: str, target: str, headers: Mapping[str, str], payload: str) -> dict[str, str]:
-        return signed_headers(self._frozen(self.name), self._region, method, self._host, target, headers, payload)
 
     def _frozen(self, what: str) -> Any:
         """The credentials of this moment."""

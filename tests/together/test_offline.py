@@ -10,14 +10,19 @@ import pytest
 from tests.together.conftest import TwoMounts
 
 
-@pytest.mark.directory_store
-def test_a_file_edited_on_both_sides_is_kept_twice(two_lazy_mounts: TwoMounts) -> None:
+@pytest.fixture
+def edited(two_lazy_mounts: TwoMounts) -> TwoMounts:
+    """Both have seen the first version of a file."""
     mounts = two_lazy_mounts
-    here, there = mounts.here, mounts.there
     (mounts.one / "plan.txt").write_text("as it was")
-    here.run("sync")
+    mounts.here.run("sync")
     mounts.seen("the first version", lambda: (mounts.two / "plan.txt").read_text() == "as it was")
+    return mounts
 
+
+@pytest.mark.directory_store
+def test_a_file_edited_on_both_sides_is_kept_twice(edited: TwoMounts) -> None:
+    mounts, here, there = edited, edited.here, edited.there
     away = here.objects.parent.with_name("away")
     here.objects.parent.rename(away)
     (mounts.one / "plan.txt").write_text("by one")
@@ -40,13 +45,8 @@ def test_a_file_edited_on_both_sides_is_kept_twice(two_lazy_mounts: TwoMounts) -
 
 
 @pytest.mark.directory_store
-def test_it_is_kept_twice_also_where_one_of_them_was_killed_meanwhile(two_lazy_mounts: TwoMounts) -> None:
-    mounts = two_lazy_mounts
-    here, there = mounts.here, mounts.there
-    (mounts.one / "plan.txt").write_text("as it was")
-    here.run("sync")
-    mounts.seen("the first version", lambda: (mounts.two / "plan.txt").read_text() == "as it was")
-
+def test_it_is_kept_twice_also_where_one_of_them_was_killed_meanwhile(edited: TwoMounts) -> None:
+    mounts, here, there = edited, edited.here, edited.there
     away = here.objects.parent.with_name("away")
     here.objects.parent.rename(away)
     (mounts.two / "plan.txt").write_text("by two")
