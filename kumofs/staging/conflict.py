@@ -5,18 +5,23 @@ Theirs keeps the name; ours becomes `name (conflict <date> <host>).ext` beside i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from secrets import randbelow
 
 from kumofs.catalog.create import create
 from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.port import Engine
-from kumofs.errors import DamagedFile, Exists, PreconditionFailed
+from kumofs.errors import CatalogUnavailable, DamagedFile, Exists, PreconditionFailed
 from kumofs.model import NAME_MAX_BYTES, Inode, name_of, parent_of
 from kumofs.staging.filling import fill_gaps
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import Store
 
+COUNTED_MAX = 9
+"""Conflict copies of one name and day that are counted. More are drawn: counting would ask the catalog for each once more."""
+DRAWN_MAX = 1_000_000_000
 ATTEMPTS_MAX = 100
 
 
@@ -37,13 +42,20 @@ def create_beside(engine: Engine, numbers: Numbers, staged: StagedFile, theirs: 
     """A new file beside another, under the first free conflict name."""
     fresh = replace(theirs, names=(), content=None, nrev=0, rev=0, removing=None)
     draft = replace(fresh, mtime_ns=staged.mtime_ns, ctime_ns=staged.changed_ns)
-    for attempt in range(1, ATTEMPTS_MAX):
+    for attempt in attempts():
         name = conflict_name(name_of(theirs.names[0]), staged.changed_ns, host, attempt)
         try:
             return create(engine, numbers, parent_of(theirs.names[0]), name, draft)
         except Exists:
             continue
-    raise Exists(f"too many conflict copies of {name_of(theirs.names[0])!r}")
+    raise CatalogUnavailable(f"it takes no name for a conflict copy of inode {theirs.ino}")
+
+
+def attempts() -> Iterator[int]:
+    """The numbers to try: the first few in order, then any."""
+    yield from range(1, COUNTED_MAX + 1)
+    for _ in range(ATTEMPTS_MAX):
+        yield COUNTED_MAX + 1 + randbelow(DRAWN_MAX)
 
 
 def conflict_name(name: str, now_ns: int, host: str, attempt: int = 1) -> str:
