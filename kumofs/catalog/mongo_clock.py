@@ -1,9 +1,9 @@
 """The server's clock, estimated: what this engine stamps changes with, for several hosts write stamps and the feed reads by them.
 
-The server is asked for its time at the opening and once a minute. An answer is taken to have been true halfway between
-asking and hearing, so it is wrong by at most half the round trip (and the millisecond that servers tell time in); between
-answers this host's monotonic clock counts on, which drifts by some tens of microseconds a second. Of the estimate that is
-there and a new one the better is kept. Within a process it never goes back.
+The server is asked for its time at the opening and once a minute, and oftener while the answer takes long. An answer is taken
+to have been true halfway between asking and hearing, so it is wrong by at most half the round trip (and the millisecond that
+servers tell time in); between answers this host's monotonic clock counts on, which drifts by some tens of microseconds a
+second. Of the estimate that is there and a new one the better is kept. Within a process it never goes back.
 
 So two hosts' stamps differ by the sum of their errors, milliseconds as a rule and half a round trip at worst; the feed looks
 back by `OVERLAP_S` (2 s), which leaves most of it for the way of a write from its stamp to its being visible. Members of a
@@ -18,6 +18,10 @@ from threading import Lock
 from typing import NamedTuple
 
 REFRESH_S = 60.0
+FINE_US = 100_000.0
+"""An error that is small beside the feed's overlap. What is worse, for the host was busy while it heard, is asked again."""
+AGAIN_S = 10.0
+TRIES = 3
 DRIFT = 1e-4
 """Seconds per second that a clock may run wrong: twice what computers' clocks do."""
 RESOLUTION_US = 1000
@@ -70,9 +74,17 @@ class ServerClock:
             return
         try:
             self._due_us = self._tick_us() + int(REFRESH_S * 1e6)
-            self._take(self._tick_us(), self._ask(), self._tick_us())
+            for _ in range(TRIES):
+                self._take(self._tick_us(), self._ask(), self._tick_us())
+                if self._is_fine():
+                    return
+            self._due_us = self._tick_us() + int(AGAIN_S * 1e6)
         finally:
             self._asking.release()
+
+    def _is_fine(self) -> bool:
+        known = self._estimate
+        return known is None or known.aged_us(self._tick_us()) <= FINE_US
 
     def _take(self, asked_us: int, told_us: int | None, heard_us: int) -> None:
         if told_us is None:

@@ -52,22 +52,28 @@ class TwoMounts:
     one: Path
     two: Path
 
-    def seen(self, what: str, check: Callable[[], bool], timeout_s: float = SEEN_S) -> float:
-        """Wait until it is so; the seconds that took."""
+    def seen(self, what: str, check: Callable[[], object], timeout_s: float = SEEN_S) -> float:
+        """Wait until it is so, and no error; the seconds that took. What it was at last is told where it never is."""
         began = time.monotonic()
-        while not holds(check):
-            assert time.monotonic() - began < timeout_s, f"{what}: not seen within {timeout_s} s"
+        while (last := outcome(check)) is not True:
+            assert time.monotonic() - began < timeout_s, f"{what}: not seen within {timeout_s} s, but {last!r}"
             time.sleep(0.02)
         took = time.monotonic() - began
         print(f"{what}: seen after {took:.2f} s")
         return took
 
 
-def holds(check: Callable[[], bool]) -> bool:
+def outcome(check: Callable[[], object]) -> object:
     try:
         return check()
-    except OSError:
-        return False
+    except OSError as problem:
+        return problem
+
+
+def same(*trees: dict[str, object]) -> object:
+    """True where two trees are alike; else what is only in the one or the other."""
+    one, other = (set(tree.items()) for tree in trees)
+    return True if one == other else sorted(one ^ other, key=repr)
 
 
 @pytest.fixture

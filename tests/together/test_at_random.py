@@ -18,7 +18,7 @@ from kumofs.catalog.port import Engine
 from kumofs.config import load_settings
 from kumofs.model import Kind
 from tests.conftest import World
-from tests.together.conftest import TwoMounts
+from tests.together.conftest import TwoMounts, same
 
 ROUNDS = 4
 OPERATIONS = 150
@@ -126,7 +126,7 @@ def test_both_show_the_same_in_every_pause(two_mounts: TwoMounts, seed: int) -> 
                 done += 1
             except OSError:
                 continue  # what one mount did a moment ago the other may not know yet: an error, and nothing happened
-        two_mounts.seen(f"round {turn}", lambda: shown(two_mounts.one) == shown(two_mounts.two), QUIET_S)
-        two_mounts.seen("as recorded", lambda: without_bytes(shown(two_mounts.two)) == recorded(engine, root), QUIET_S)
+        two_mounts.seen(f"round {turn}", lambda: same(shown(two_mounts.one), shown(two_mounts.two)), QUIET_S)
+        two_mounts.seen("as recorded", lambda: same(without_bytes(shown(two_mounts.two)), recorded(engine, root)), QUIET_S)
     assert done > ROUNDS * OPERATIONS // 5
     engine.close()

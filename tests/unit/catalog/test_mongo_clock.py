@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kumofs.catalog.mongo_clock import REFRESH_S, ServerClock
+from kumofs.catalog.mongo_clock import REFRESH_S, TRIES, ServerClock
 
 SECOND = 1_000_000
 
@@ -49,6 +49,29 @@ def test_a_poor_answer_does_not_replace_a_good_one() -> None:
     clock.refresh()
     assert setting.asked == 2
     assert abs(clock.now_us() - setting.true_us()) <= 1000
+
+
+def test_a_poor_first_answer_is_asked_again_at_once() -> None:
+    setting = Setting()
+    answers = iter([6 * SECOND, 0])
+
+    def ask() -> int | None:
+        setting.back_us = next(answers)
+        return setting.ask()
+
+    clock = ServerClock(ask, lambda: setting.tick)
+    clock.refresh()
+    assert abs(clock.now_us() - setting.true_us()) <= 1000
+
+
+def test_over_a_slow_line_it_asks_oftener_and_not_always() -> None:
+    setting = Setting()
+    setting.there_us = setting.back_us = SECOND
+    clock = setting.clock()
+    for _ in range(6):
+        clock.refresh()
+        setting.tick += SECOND
+    assert setting.asked == TRIES
 
 
 def test_it_never_goes_back() -> None:
