@@ -28,6 +28,7 @@ SLACK_S = 13.0
 """Much for a busy machine; yet with a deadline of 5 s it is less than what the drivers of the servers wait by themselves."""
 RECOVERY_S = 90.0
 LARGE_BYTES = 3 << 20
+LOG_TAIL = 6000
 T = TypeVar("T")
 
 
@@ -223,13 +224,17 @@ def machines(
 
 
 @pytest.fixture
-def person(machines: Machines) -> Person:
-    """In a folder of its own with known files, whose bytes nobody has read here."""
+def person(machines: Machines) -> Iterator[Person]:
+    """In a folder of its own with known files, whose bytes nobody has read here. The logs are told where the test fails."""
     made = Person(machines)
-    made.fill()
-    made.look_around()
-    machines.persons.append(made)
-    return made
+    try:
+        made.fill()
+        made.look_around()
+        machines.persons.append(made)
+        yield made
+    finally:
+        for name, world in (("here", machines.here), ("there", machines.there)):
+            print(f"--- log {name}\n{world.log()[-LOG_TAIL:]}")
 
 
 # --- who works in it

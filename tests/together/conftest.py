@@ -40,6 +40,7 @@ class OtherMachine(World):
                 subprocess.run(["umount", "-l", target], check=False)
 
 
+LOG_TAIL = 6000
 OWN = {"STATE_HOME": "state", "CACHE_HOME": "cache", "RUNTIME_DIR": "run"}
 
 
@@ -104,6 +105,7 @@ def mounted_twice(base: Path, *options: str) -> Iterator[TwoMounts]:
         yield TwoMounts(here, there, *mounts)
         logs = here.log() + there.log()
     finally:
+        print(f"--- log here\n{here.log()[-LOG_TAIL:]}\n--- log there\n{there.log()[-LOG_TAIL:]}")
         there.close()
         here.close()
     assert "Traceback" not in logs, logs
