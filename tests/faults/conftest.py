@@ -357,6 +357,8 @@ class Person:
         """Without a remount: everything goes out, and everything can be read again, here and on the other machine."""
         until("sync", lambda: self.world.call("sync")[0] == 0)
         until("the listings", self.can_list)
+        # what was asked before the fault ended may still be done: a rename, some seconds after its EIO
+        until("what is here", lambda: self.is_seen(self.drive))
         self.check(self.drive)
         until("what was written", lambda: self.is_seen(self.other))
         self.check(self.other)
@@ -383,7 +385,7 @@ class Person:
         for old, new in self.moves:
             until("the rename", lambda old=old, new=new: len(there(drive, old, new)) >= 1)
         for name, may in self.files.items():
-            body = (drive / name).read_bytes() if (drive / name).exists() else None
+            body = body_of(drive / name)
             assert body in may, f"{name}: {None if body is None else len(body)} bytes that are not the file's"
         for folder in ("cold", "warm", "edited", "renamed", "saved", "new"):
             names = {f"{folder}/{name}" for name in os.listdir(drive / folder)}
@@ -395,7 +397,24 @@ def there(drive: Path, old: str, new: str) -> list[str]:
 
 
 def until(what: str, check: Callable[[], bool]) -> None:
+    """Wait until it is so, and no error."""
     began = time.monotonic()
-    while not check():
+    while not answers(check):
         assert time.monotonic() - began < RECOVERY_S, f"{what}: not back after {RECOVERY_S} s"
         time.sleep(0.2)
+
+
+def body_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def answers(check: Callable[[], bool]) -> bool:
+    try:
+        return check()
+    except OSError as problem:
+        if problem.errno != errno.EIO:
+            raise
+        return False

@@ -10,9 +10,18 @@ import pytest
 
 from kumofs.errors import NoSuchObject, PreconditionFailed
 from kumofs.store.protocol import Store
+from tests.conftest import BUCKET, S3, s3_client
 
 RACERS = 8
 ROUNDS = 15
+
+
+def acts_in_two_steps() -> bool:
+    """Whether the server is known for it."""
+    if not S3:
+        return False
+    said = s3_client().head_bucket(Bucket=BUCKET)["ResponseMetadata"]["HTTPHeaders"]
+    return str(said.get("server")).upper() == "VERSITYGW"
 
 
 def race(action: Callable[[int], object], racers: int = RACERS) -> list[bool]:
@@ -85,6 +94,8 @@ def test_a_delete_takes_only_what_it_saw(conditional: Store) -> None:
             ),  # type: ignore[misc]
             racers=2,
         )
+        if deleted and replaced and acts_in_two_steps():
+            pytest.xfail("versitygw looks at the condition and acts upon it in two steps")
         assert deleted is not replaced
         assert [conditional.get(info.key) for info in conditional.list()] == ([] if deleted else [b"new"])
         conditional.delete("a/b")
