@@ -77,6 +77,12 @@ def same(*trees: dict[str, object]) -> object:
     return True if one == other else sorted(one ^ other, key=repr)
 
 
+def tell_logs(*worlds: World) -> None:
+    """Print the ends of the logs, for whoever looks why a test failed."""
+    for world in worlds:
+        print(f"--- log of {world.base.name}\n{world.log()[-LOG_TAIL:]}")
+
+
 @pytest.fixture
 def two_mounts(tmp_path: Path) -> Iterator[TwoMounts]:
     """A fresh home, mounted twice."""
@@ -105,7 +111,7 @@ def mounted_twice(base: Path, *options: str) -> Iterator[TwoMounts]:
         yield TwoMounts(here, there, *mounts)
         logs = here.log() + there.log()
     finally:
-        print(f"--- log here\n{here.log()[-LOG_TAIL:]}\n--- log there\n{there.log()[-LOG_TAIL:]}")
+        tell_logs(here, there)
         there.close()
         here.close()
     assert "Traceback" not in logs, logs
