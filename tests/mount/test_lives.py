@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -227,17 +228,12 @@ def test_umount_refuses_while_programs_use_it(mounted) -> None:
         program.kill()
 
 
-def test_the_runtime_directory_may_lie_deep(tmp_path: Path) -> None:
+def test_the_runtime_directory_may_lie_deep(new_world: Callable[[str], World]) -> None:
     needs_fuse()
-    base = tmp_path / ("d" * 100) / ("e" * 100)
-    base.mkdir(parents=True)
-    world = World(base)
-    try:
-        world.signup()
-        drive = world.mount()
-        (drive / "a").write_text("text")
-        world.run("sync", drive / "a")
-        assert str(drive) in world.run("status")
-        world.umount()
-    finally:
-        world.close()
+    world = new_world("d" * 200)
+    world.signup()
+    drive = world.mount()
+    (drive / "a").write_text("text")
+    world.run("sync", drive / "a")
+    assert str(drive) in world.run("status")
+    world.umount()
