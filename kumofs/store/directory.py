@@ -19,17 +19,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from kumofs.errors import NoSuchObject, NoSuchUpload, PreconditionFailed, RangeNotSatisfiable
+from kumofs.errors import NoSuchObject, NoSuchUpload, PreconditionFailed, RangeNotSatisfiable, StoreError
 from kumofs.store.directory_copying import copy_range, read_all
 from kumofs.store.directory_errors import store_errors
 from kumofs.store.directory_folders import Folders
-from kumofs.store.directory_incoming import Draft, Incoming, stamp
+from kumofs.store.directory_incoming import Draft, Incoming, opened_source, stamp
 from kumofs.store.directory_layout import OBJECTS, OWN, lay_out
 from kumofs.store.directory_listing import listed
 from kumofs.store.directory_locks import Locks
 from kumofs.store.directory_metadata import Attributes, Description, Records, attributes_work
 from kumofs.store.directory_tree import Tree, components, etag_of
 from kumofs.store.directory_uploads import PART_MAX_COUNT, Uploads, check_number, check_parts
+from kumofs.store.pieces import Piece, check_pieces, gone_is_changed
 from kumofs.store.protocol import Began, Capabilities, ObjectInfo, Space, UnfinishedUpload
 
 CAPABILITIES = Capabilities(
@@ -128,6 +129,32 @@ class DirectoryStore:
                 description = Description(content_type, metadata or {})
                 return self._place(key, draft, description, if_match, vacant=if_none_match)
 
+    def put_pieces(
+        self,
+        key: str,
+        path: Path,
+        pieces: Sequence[Piece],
+        *,
+        if_match: str,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        began: Began | None = None,  # noqa: ARG002  (see put_file)
+    ) -> ObjectInfo:
+        """Replace an object by pieces of a file and of the object itself."""
+        check_pieces(pieces)
+        with store_errors(self._root), gone_is_changed(key), ExitStack() as stack:
+            old, state = stack.enter_context(self._tree.opened(key))
+            require(key, etag_of(state), if_match)
+            source = stack.enter_context(opened_source(path))
+            draft = stack.enter_context(self._incoming.draft())
+            for start, length, copied in pieces:
+                if copied and start + length > state.st_size:
+                    raise RangeNotSatisfiable(f"{key!r} has {state.st_size} bytes, not {length} from {start}")
+                if copy_range(old if copied else source, start, length, draft.fd, start) < length:
+                    raise StoreError(f"{key if copied else path} became shorter while it was read: try again")
+            require(key, etag_of(os.fstat(old)), if_match)  # another program may have written to the file
+            return self._place(key, draft, Description(content_type, metadata or {}), if_match, vacant=False)
+
     def copy(
         self,
         source: str,
@@ -136,6 +163,7 @@ class DirectoryStore:
         if_match: str,
         metadata: Mapping[str, str] | None = None,
         began: Began | None = None,  # noqa: ARG002  (see put_file)
+        size: int | None = None,  # noqa: ARG002  (a look costs nothing here)
     ) -> ObjectInfo:
         """Copy an object to a key that has none; without `metadata` it keeps that of the source."""
         with store_errors(self._root), ExitStack() as stack:
@@ -159,6 +187,15 @@ class DirectoryStore:
                     require(key, etag_of(state), if_match)
                 self._tree.remove(key)
                 self._records.remove(key)
+
+    def delete_many(self, etags: Mapping[str, str]) -> set[str]:
+        """Remove objects that are still what they were, one by one."""
+        gone = set()
+        for key, etag in etags.items():
+            with suppress(PreconditionFailed):
+                self.delete(key, if_match=etag)
+                gone.add(key)
+        return gone
 
     def list(self, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
         """Objects in key order, without metadata."""

@@ -72,7 +72,7 @@ def copy_by_hand(source: int, start: int, length: int, target: int, at: int) -> 
     return done
 
 
-def write_all(fd: int, body: bytes, at: int = 0) -> None:
+def write_all(fd: int, body: bytes | memoryview, at: int = 0) -> None:
     """Write all bytes at an offset. OSError."""
     view = memoryview(body)
     done = 0

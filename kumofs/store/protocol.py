@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from kumofs.store.pieces import Piece
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
@@ -48,6 +50,8 @@ class Capabilities:
     """Objects can be locked against change and removal."""
     sse: bool = False
     """The store encrypts with keys of its own when asked to."""
+    many_at_once: bool = False
+    """`delete_many` takes a few requests, however many objects they are."""
     part_min_bytes: int = 5 * 1024 * 1024
     part_max_count: int = 10_000
     object_max_bytes: int = 5 * 1024**4
@@ -70,6 +74,8 @@ class UnfinishedUpload(NamedTuple):
     idle_s: float
 
 
+MANY_MAX = 1000
+"""Objects that `delete_many` takes."""
 Began = Callable[[str], None]
 """Told the id of a multipart upload as soon as it exists, before much is sent: whoever dies over it leaves it behind."""
 
@@ -125,6 +131,24 @@ class Store(Protocol):
         `began` is called where the bytes go into a multipart upload to `key`, which ends with this call, in success or not."""
         ...
 
+    def put_pieces(
+        self,
+        key: str,
+        path: Path,
+        pieces: Sequence[Piece],
+        *,
+        if_match: str,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        began: Began | None = None,
+    ) -> ObjectInfo:
+        """Replace an object by pieces of a file and of the object itself; these the store copies. In bounded memory.
+
+        No piece but the last may be shorter than `part_min_bytes`, and there may be `part_max_count` of them. PreconditionFailed
+        where the object is another by now or gone, RangeNotSatisfiable where it never had such bytes; `began` as for `put_file`.
+        """
+        ...
+
     def copy(
         self,
         source: str,
@@ -133,14 +157,23 @@ class Store(Protocol):
         if_match: str,
         metadata: Mapping[str, str] | None = None,
         began: Began | None = None,
+        size: int | None = None,
     ) -> ObjectInfo:
         """Copy within the store where the source still is `if_match` and nothing is at `key` (checked where the store can).
 
-        `began` as for `put_file`."""
+        `began` as for `put_file`. `size`: the source's, where the caller knows it, which may spare a look at it."""
         ...
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         """Remove an object; nothing there is success. PreconditionFailed where it has changed."""
+        ...
+
+    def delete_many(self, etags: Mapping[str, str]) -> set[str]:
+        """Remove objects (key: etag) that are still what they were, as `delete` does; the keys where nothing is now.
+
+        The others (another object is there, or this way does not do for the key) are left as they are: `delete` tells why. An
+        exception says nothing of any. At most MANY_MAX of them.
+        """
         ...
 
     def list(self, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:

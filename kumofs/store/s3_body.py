@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from zlib import crc32
 
@@ -26,10 +26,6 @@ class Body:
         view = memoryview(self._content)
         for start in range(0, self.size, BLOCK_BYTES):
             yield view[start : start + BLOCK_BYTES]
-
-    def sendable(self) -> bytes | Iterable[bytes | memoryview]:
-        """As urllib3 takes it; new for every attempt."""
-        return self._content if self.size <= BLOCK_BYTES else self.blocks()
 
     def sha256(self) -> str:
         """SHA-256, in hex as a signature has it."""
@@ -64,10 +60,6 @@ class FileBody(Body):
                 raise StoreError("the file to be stored became shorter while it was read: try again")
             position += len(block)
             yield block
-
-    def sendable(self) -> bytes | Iterable[bytes | memoryview]:
-        """As urllib3 takes it; new for every attempt."""
-        return self.blocks()
 
 
 EMPTY = Body()

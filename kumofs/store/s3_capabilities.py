@@ -70,6 +70,7 @@ class Features:
             copy_parts=self.copy_parts,
             object_lock=self.object_lock,
             sse=self.sse,
+            many_at_once=self.ordered_listing and not self.conditional_delete,
         )
 
 

@@ -41,10 +41,18 @@ class Copies:
         self.parts = True
 
     def copy(
-        self, source: str, key: str, if_match: str, metadata: Mapping[str, str] | None, began: Began | None = None
+        self,
+        source: str,
+        key: str,
+        if_match: str,
+        metadata: Mapping[str, str] | None,
+        began: Began | None = None,
+        size: int | None = None,
     ) -> ObjectInfo:
-        """Copy an object to a key that has none; `began` as in the protocol."""
+        """Copy an object to a key that has none; `began` and `size` as in the protocol."""
         self._keys.path(key)
+        if size is not None and size <= READ_MAX_BYTES and not self.native:
+            return self._by_hand(source, size, key, if_match, metadata)
         there = self._objects.head(source)
         if there.etag != if_match:
             raise PreconditionFailed(f"{source!r} has changed since it was looked at")
@@ -52,9 +60,15 @@ class Copies:
         if self.native and there.size <= COPY_OBJECT_MAX_BYTES:
             return self._by_server(there, key, kept)
         if there.size <= READ_MAX_BYTES:
-            body = Body(self._objects.get(source, 0, None, if_match))
-            return self._objects.put(key, body, if_match=None, if_none_match=True, content_type=there.content_type, metadata=kept)
+            return self._by_hand(source, there.size, key, if_match, metadata)
         return self._by_parts(there, key, kept, began)
+
+    def _by_hand(self, source: str, size: int, key: str, if_match: str, metadata: Mapping[str, str] | None) -> ObjectInfo:
+        there, content = self._objects.whole(source, size, if_match)
+        kept = there.metadata if metadata is None else metadata
+        return self._objects.put(
+            key, Body(content), if_match=None, if_none_match=True, content_type=there.content_type, metadata=kept
+        )
 
     def _by_server(self, source: ObjectInfo, key: str, metadata: Mapping[str, str]) -> ObjectInfo:
         token = secrets.token_urlsafe(12)

@@ -5,12 +5,12 @@ Nothing that a server says is repeated but its code and, where that tells nothin
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import urllib3.exceptions
 from botocore import exceptions as boto
 
 from kumofs.errors import (
@@ -185,12 +185,19 @@ def seconds(text: str) -> float:
 
 EXPIRED_HERE = (boto.UnauthorizedSSOTokenError, boto.SSOTokenLoadError, boto.TokenRetrievalError)
 MISSING_HERE = (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError)
+CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""TLS that ends early is a lost connection, and says nothing of certificates."""
 SETTINGS_HERE = (boto.ProfileNotFound, boto.ConfigParseError, boto.ConfigNotFound, boto.NoRegionError, boto.InvalidRegionError)
+
+
+def unanswered(what: str, problem: Exception) -> StoreUnavailable:
+    """What is told of a server that could not be reached, or broke off."""
+    return StoreUnavailable(f"{what}: the server does not answer ({type(problem).__name__})")
 
 
 @contextmanager
 def s3_errors(what: str) -> Iterator[None]:
-    """Turn whatever boto3, botocore and urllib3 raise in the block into kumofs.errors; `what` names what was asked."""
+    """Turn whatever boto3, botocore and sockets raise in the block into kumofs.errors; `what` names what was asked."""
     try:
         yield
     except boto.ClientError as problem:
@@ -203,9 +210,11 @@ def s3_errors(what: str) -> Iterator[None]:
         raise ConfigError(f"{what}: {problem}") from problem
     except boto.ParamValidationError as problem:
         raise StoreRefused(f"{what}: boto3 does not send this: {str(problem).splitlines()[-1][:MESSAGE_MAX]}") from problem
-    except (boto.SSLError, urllib3.exceptions.SSLError) as problem:
+    except CUT_OFF as problem:
+        raise unanswered(what, problem) from problem
+    except (boto.SSLError, ssl.SSLError) as problem:
         raise StoreRefused(
             f"{what}: the server's certificate is not accepted: check the endpoint, or set AWS_CA_BUNDLE"
         ) from problem
-    except (boto.BotoCoreError, urllib3.exceptions.HTTPError, OSError) as problem:
-        raise StoreUnavailable(f"{what}: the server does not answer ({type(problem).__name__})") from problem
+    except (boto.BotoCoreError, OSError) as problem:
+        raise unanswered(what, problem) from problem

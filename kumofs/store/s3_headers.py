@@ -21,6 +21,10 @@ METADATA_MAX_BYTES = 2048
 """S3's own bound on names and values together."""
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 PLAIN = re.compile(r"(?!=\?)(?:[!-~]+(?: [!-~]+)*)?")
+TWO_STEP_SERVERS = ("VERSITYGW",)
+"""Servers known to read what they tell of an object in two steps, as they call themselves."""
+JUST_NOW_S = 10
+"""How long ago a file may have been written that took its place only now."""
 ETAG = re.compile(r"[!#-~]+")
 ENCODED = re.compile(r"=\?utf-8\?b\?([A-Za-z0-9+/]*={0,2})\?=")
 
@@ -76,6 +80,17 @@ def info_of(key: str, headers: Mapping[str, str]) -> ObjectInfo:
 def etag_of(headers: Mapping[str, str]) -> str:
     """The etag, without its quotes."""
     return headers.get("ETag", "").strip('"')
+
+
+def is_of_one_state(headers: Mapping[str, str]) -> bool:
+    """Whether all that an answer tells of an object is sure to be of one moment (docs/decisions/0002-s3.md).
+
+    A server that looks at the etag by path and then opens the file may tell of two, where another file took its place
+    between; that one was written just now.
+    """
+    if headers.get("Server", "") not in TWO_STEP_SERVERS:
+        return True
+    return time_ns(headers.get("Date")) - time_ns(headers.get("Last-Modified")) > JUST_NOW_S * 10**9
 
 
 def version_of(headers: Mapping[str, str]) -> str | None:

@@ -91,7 +91,7 @@ def one_page_of_versions(client: Any, bucket: str, prefix: str, more: dict[str, 
 def one_page(client: Any, bucket: str, prefix: str, more: dict[str, Any]) -> dict[str, Any]:
     """One page, asked once. StoreError."""
     with s3_errors(f"the listing of s3://{bucket}/{prefix}"):
-        page: dict[str, Any] = client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=PAGE, **more)
+        page: dict[str, Any] = client.list_objects_v2(Bucket=bucket, Prefix=prefix, **{"MaxKeys": PAGE, **more})
         return page
 
 

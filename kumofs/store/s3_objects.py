@@ -26,17 +26,21 @@ from kumofs.store.s3_headers import (
     describing_headers,
     etag_of,
     info_of,
+    is_of_one_state,
     quoted,
     time_ns,
     version_of,
 )
+from kumofs.store.s3_http import Reply
 from kumofs.store.s3_keys import KeySpace
 from kumofs.store.s3_retry import Attempt, ask_again_on_clash, retried, upload_time_s
-from kumofs.store.s3_wire import Reply, Wire
+from kumofs.store.s3_wire import Wire
 
 DELETE_BOUND_S = 30.0
 """How long after its look a deletion may still be carried out, where the server takes no condition for it."""
 CHECKSUM = "x-amz-checksum-crc32"
+VERIFIED = {"x-amz-checksum-mode": "ENABLED"}
+"""Asks for the checksum of a whole object."""
 
 
 class Objects:
@@ -51,7 +55,7 @@ class Objects:
 
     def head(self, key: str) -> ObjectInfo:
         """The object's state. NoSuchObject."""
-        return retried(lambda attempt: info_of(key, self._looked(attempt, key)))
+        return retried(lambda attempt: info_of(key, self._seen_at_once(attempt, key)))
 
     def get(self, key: str, start: int, length: int | None, if_match: str | None) -> bytes:
         """Bytes of an object: as many as it has there, never fewer."""
@@ -63,12 +67,10 @@ class Objects:
         if start or length is not None:
             headers["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
         else:
-            headers["x-amz-checksum-mode"] = "ENABLED"
+            headers |= VERIFIED
 
         def attempt(attempt: Attempt) -> bytes:
-            reply = self._wire.ask(attempt, "GET", path, headers=headers)
-            if if_match is not None and etag_of(reply.headers) != if_match:
-                raise PreconditionFailed(f"{key!r} has changed since it was looked at")
+            reply = self._got(attempt, key, path, headers, if_match)
             return ranged(reply, key, start, length) if "Range" in headers else verified(reply, key)
 
         try:
@@ -76,6 +78,19 @@ class Objects:
         except RangeNotSatisfiable:
             return self._nothing(key, start, if_match)
         except KeyRefused as problem:  # a server that keeps keys as paths: a part of this one is an object
+            raise NoSuchObject(f"there is no object {key!r}") from problem
+
+    def whole(self, key: str, size: int, if_match: str) -> tuple[ObjectInfo, bytes]:
+        """An object of about that size, its state and its bytes, in one request."""
+        path, headers = self._keys.path(key), condition_headers(if_match, if_none_match=False) | VERIFIED
+
+        def attempt(attempt: Attempt) -> tuple[ObjectInfo, bytes]:
+            reply = self._got(attempt, key, path, headers, if_match)
+            return info_of(key, reply.headers), verified(reply, key)
+
+        try:
+            return retried(attempt, upload_time_s(size))
+        except KeyRefused as problem:
             raise NoSuchObject(f"there is no object {key!r}") from problem
 
     def put(
@@ -163,12 +178,44 @@ class Objects:
         """The headers that name what is copied, and its state."""
         return {"x-amz-copy-source": self._wire.source(self._keys.path(source)), "x-amz-copy-source-if-match": quoted(if_match)}
 
+    def _got(self, attempt: Attempt, key: str, path: str, headers: Mapping[str, str], if_match: str | None) -> Reply:
+        """The answer to a GET, of that state. PreconditionFailed."""
+        reply = self._wire.ask(attempt, "GET", path, headers=headers)
+        if if_match is not None and etag_of(reply.headers) != if_match:
+            raise PreconditionFailed(f"{key!r} has changed since it was looked at")
+        if if_match is not None and not is_of_one_state(reply.headers):
+            self._require_same(attempt, key, if_match, token_of(reply.headers))
+        return reply
+
     def _looked(self, attempt: Attempt, key: str) -> Mapping[str, str]:
         try:
             return self._wire.ask(attempt, "HEAD", self._keys.path(key)).headers
         except KeyRefused as problem:
             self._keys.path(key)
             raise NoSuchObject(f"there is no object {key!r}") from problem
+
+    def _seen_at_once(self, attempt: Attempt, key: str) -> Mapping[str, str]:
+        """The headers of an object, all of one moment: where they may not be, they are asked for until two answers agree."""
+        there = self._looked(attempt, key)
+        while not is_of_one_state(there):
+            before, there = there, self._looked(attempt, key)
+            if info_of(key, before) == info_of(key, there) and token_of(before) == token_of(there):
+                break
+        return there
+
+    def _require_same(self, attempt: Attempt, key: str, etag: str, token: str) -> None:
+        """PreconditionFailed where bytes may be of what came after that etag; they are from the put of that token.
+
+        Where the same bytes were written again meanwhile, it is tried again (StoreUnavailable): whose they are is not known.
+        """
+        try:
+            there = self._seen_at_once(attempt, key)
+        except NoSuchObject:
+            there = {}
+        if etag_of(there) != etag:
+            raise PreconditionFailed(f"{key!r} has changed since it was looked at")
+        if token_of(there) != token:
+            raise StoreUnavailable(f"{key!r} was written while it was read")
 
     def _nothing(self, key: str, start: int, if_match: str | None) -> bytes:
         """No bytes, where the object has that state and does not end before `start`."""

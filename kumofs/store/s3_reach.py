@@ -6,12 +6,14 @@ import time
 from email.utils import parsedate_to_datetime
 from secrets import token_hex
 
-import urllib3
-
 from kumofs.config import S3Settings
 from kumofs.errors import StoreUnavailable
-from kumofs.store.s3_client import make_client, parse_s3_url
+from kumofs.store.s3_body import EMPTY
+from kumofs.store.s3_client import make_client, make_session, parse_s3_url
 from kumofs.store.s3_errors import s3_errors
+from kumofs.store.s3_retry import Attempt
+from kumofs.store.s3_signing import host_of
+from kumofs.store.s3_wire import connections
 
 LOOK_S = 5.0
 
@@ -30,15 +32,18 @@ def look(url: str, s3: S3Settings) -> str:
 
 def clock_skew_s(s3: S3Settings) -> float | None:
     """Seconds that the server's clock is ahead of ours, to about one; None where it does not tell. StoreUnavailable."""
-    url = make_client(s3).meta.endpoint_url
-    timeout = urllib3.Timeout(connect=LOOK_S, read=LOOK_S)
+    session = make_session(s3)
+    url = make_client(s3, session=session).meta.endpoint_url
+    server = connections(url, session)
     try:
-        with urllib3.PoolManager(timeout=timeout, retries=False) as pool:
-            before = time.time()
-            answer = pool.request("HEAD", url, redirect=False)
-            now = (before + time.time()) / 2
-    except (urllib3.exceptions.HTTPError, OSError) as problem:
+        before = time.time()
+        attempt = Attempt(time.monotonic() + LOOK_S)
+        answer = server.exchange("HEAD", "/", headers={"Host": host_of(url)}, body=EMPTY, attempt=attempt, read_s=LOOK_S)
+        now = (before + time.time()) / 2
+    except (OSError, StoreUnavailable) as problem:
         raise StoreUnavailable(f"the store {url} does not answer ({type(problem).__name__}): check the endpoint") from problem
+    finally:
+        server.close()
     try:
         told = parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except (KeyError, ValueError, TypeError):

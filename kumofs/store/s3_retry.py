@@ -49,17 +49,24 @@ class Attempt:
 
 
 def retried(action: Callable[[Attempt], T], time_s: float = CALL_S) -> T:
-    """What the action gives; StoreUnavailable (not StoreRefused) of it is tried again until `time_s` is over."""
+    """What the action gives; StoreUnavailable (not StoreRefused) of it is tried again until `time_s` is over.
+
+    An attempt that the end of `time_s` cut short says nothing of the server: what the one before it met is raised then.
+    """
     attempt = Attempt(time.monotonic() + time_s)
+    met: StoreUnavailable | None = None
     while True:
         try:
             return action(attempt)
         except StoreRefused:
             raise
         except StoreUnavailable as problem:
+            if met is not None and time.monotonic() >= attempt.deadline:
+                raise met from problem
             pause_s = pause_before_next(attempt.number, problem)
             if time.monotonic() + pause_s >= attempt.deadline:
                 raise
+            met = problem
         sleep(pause_s)
         attempt.number += 1
 

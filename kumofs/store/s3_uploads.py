@@ -15,15 +15,16 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
-from kumofs.errors import NoSuchObject, NoSuchUpload, PreconditionFailed, RangeNotSatisfiable, StoreError
+from kumofs.errors import NoSuchObject, NoSuchUpload, PreconditionFailed, RangeNotSatisfiable, StoreError, StoreRefused
 from kumofs.store.protocol import Began, ObjectInfo, UnfinishedUpload
 from kumofs.store.s3_body import Body
 from kumofs.store.s3_errors import WRONG_PARTS, FolderClash, s3_errors
 from kumofs.store.s3_headers import condition_headers, describing_headers, etag_of, quoted, time_ns, version_of
+from kumofs.store.s3_http import Reply
 from kumofs.store.s3_keys import KeySpace
 from kumofs.store.s3_objects import Objects
 from kumofs.store.s3_retry import CALL_S, COPY_BYTES_PER_S, Attempt, ask_again_on_clash, copy_time_s, retried, upload_time_s
-from kumofs.store.s3_wire import Reply, Wire, check_success, element
+from kumofs.store.s3_wire import Wire, check_success, element
 
 PART_MAX_COUNT = 10_000
 PARTS_AT_ONCE = 6
@@ -85,6 +86,11 @@ class Uploads:
         reply = self._wire.call("PUT", self._keys.path(key), upload_time_s(body.size), query=query, body=body, hashed=True)
         return self._received(upload_id, number, etag_of(reply.headers), body.size)
 
+    def note_source(self, upload_id: str, source: ObjectInfo | None) -> None:
+        """Parts are going to be copied from an object that was looked at just now."""
+        if source is not None:
+            self._remembered(upload_id).sources[source.key, source.etag] = source.size
+
     def copy(self, key: str, upload_id: str, number: int, source: str, start: int, length: int, if_match: str) -> str:
         """Make a part of bytes of an object; its etag."""
         check_number(number)
@@ -100,7 +106,12 @@ class Uploads:
             reply = self._wire.ask(attempt, "PUT", self._keys.path(key), query=query, headers=headers, read_s=silence_s)
             return element(check_success(reply, f"a part of {key!r}"), "ETag").strip('"')
 
-        return self._received(upload_id, number, retried(attempt, copy_time_s(length) + silence_s), length)
+        try:
+            etag = retried(attempt, copy_time_s(length) + silence_s)
+        except StoreRefused:  # by a server that looks at the range first, and the object is a shorter one by now
+            retried(lambda attempt: self._objects.require(attempt, source, if_match, vacant=False))
+            raise
+        return self._received(upload_id, number, etag, length)
 
     def complete(
         self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], if_match: str | None, *, if_none_match: bool

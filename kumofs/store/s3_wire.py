@@ -1,6 +1,6 @@
-"""The requests that files are made of, over a pool of connections of urllib3.
+"""The requests that files are made of, signed, over the connections of `s3_http`.
 
-boto3 takes two to three times the CPU for the same request. One `ask` is one attempt: an answer, or an exception of
+boto3 takes five times the CPU for the same request. One `ask` is one attempt: an answer, or an exception of
 kumofs.errors; asking again is for `s3_retry`.
 """
 
@@ -9,37 +9,25 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html import unescape
 from typing import Any
 from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import urllib3
-
 from kumofs.errors import BadStoreCredentials, StoreTokenExpired, StoreUnavailable
-from kumofs.store.s3_body import BLOCK_BYTES, EMPTY, Body
-from kumofs.store.s3_client import CONNECT_TIMEOUT_S, CONNECTIONS_MAX, READ_TIMEOUT_S
+from kumofs.store.s3_body import EMPTY, Body
+from kumofs.store.s3_client import READ_TIMEOUT_S
 from kumofs.store.s3_credentials import REFUSALS, renewed
 from kumofs.store.s3_errors import EXPIRED, Answer, error_of, s3_errors, seconds
+from kumofs.store.s3_http import Connections, Reply
 from kumofs.store.s3_retry import CALL_S, Attempt, retried
 from kumofs.store.s3_signing import UNSIGNED, host_of, signed_headers
 
 SAFE = "/-_.~"
 BUCKET_SEEN_S = 10.0
 """How long a bucket that answered is taken to be there, where a HEAD says 404 without saying what is missing."""
-READ_BYTES = 1024 * 1024
-"""What is read between two looks at the clock."""
 ERROR_MAX_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A successful answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Wire:
@@ -84,12 +72,12 @@ class Wire:
         target = f"{self._top}{quote(path, safe=SAFE)}{'?' + query if query else ''}"
         while True:
             used = self._frozen(what)
-            response, content = self._exchanged(attempt, what, used, method, target, headers or {}, body, read_s, hashed=hashed)
-            if response.status < 300:
+            reply = self._exchanged(attempt, what, used, method, target, headers or {}, body, read_s, hashed=hashed)
+            if reply.status < 300:
                 self._seen = time.monotonic()
-                return Reply(response.status, response.headers, content)
-            answer = answer_of(response, content)
-            if method == "HEAD" and not answer.code and response.status < 500 and response.status != 412:
+                return reply
+            answer = answer_of(reply)
+            if method == "HEAD" and not answer.code and reply.status < 500 and reply.status != 412:
                 answer = self._explained(attempt, what, used, target, answer)
             problem = error_of(answer, what)
             if not isinstance(problem, REFUSALS) or not renewed(self._credentials, used):
@@ -103,10 +91,10 @@ class Wire:
         """Why a HEAD failed: its answer has no body that says it, so a GET is asked."""
         if answer.status == 404 and answer.genuine and time.monotonic() - self._seen < BUCKET_SEEN_S:
             return replace(answer, code="NoSuchKey")
-        response, content = self._exchanged(attempt, what, used, "GET", target, {"Range": "bytes=0-0"}, EMPTY, READ_TIMEOUT_S)
-        if response.status < 300 or response.status == 416:
+        reply = self._exchanged(attempt, what, used, "GET", target, {"Range": "bytes=0-0"}, EMPTY, READ_TIMEOUT_S)
+        if reply.status < 300 or reply.status == 416:
             raise StoreUnavailable(f"{what}: it came while it was looked for, or the server contradicts itself")
-        found = answer_of(response, content)
+        found = answer_of(reply)
         if found.code == "NoSuchKey":
             self._seen = time.monotonic()
         return found
@@ -123,32 +111,14 @@ class Wire:
         read_s: float,
         *,
         hashed: bool = False,
-    ) -> tuple[Any, bytes]:
-        """Any answer of the server to a request signed by `used`, read to its end, and its body. StoreUnavailable."""
+    ) -> Reply:
+        """Any answer of the server to a request signed by `used`. StoreUnavailable."""
         with s3_errors(what):
             payload = body.sha256() if hashed or not self._tls else UNSIGNED
             signed = signed_headers(used, self._region, method, self._host, target, headers, payload)
             if method in ("PUT", "POST"):
                 signed["Content-Length"] = str(body.size)
-            left_s = attempt.left_s
-            response = self._pool.urlopen(
-                method,
-                target,
-                body=body.sendable() if body.size else None,
-                headers=signed,
-                timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, left_s), read=min(read_s, left_s)),
-                pool_timeout=left_s,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                preload_content=False,
-                decode_content=False,
-            )
-            try:
-                return response, read_all(response, attempt)
-            except BaseException:
-                response.close()
-                raise
+            return self._pool.exchange(method, target, headers=signed, body=body, attempt=attempt, read_s=read_s)
 
     def _frozen(self, what: str) -> Any:
         """The credentials of this moment."""
@@ -165,36 +135,20 @@ class Wire:
         self._pool.close()
 
 
-def connections(endpoint: str, session: Any) -> Any:
-    """A pool of connections to a server, through the proxy that the environment names for it."""
+def connections(endpoint: str, session: Any) -> Connections:
+    """Connections to a server, through the proxy that the environment names for it."""
     parts = urlsplit(endpoint)
-    how: dict[str, Any] = {"maxsize": CONNECTIONS_MAX, "block": True, "blocksize": BLOCK_BYTES}
-    if parts.scheme == "https":
-        bundle = session._session.get_config_variable("ca_bundle")
-        how |= {"cert_reqs": "CERT_REQUIRED"} | ({"ca_certs": bundle} if bundle else {})
-    proxy = getproxies().get(parts.scheme)
-    if proxy and parts.scheme == "https" and not proxy_bypass(parts.netloc):
-        return urllib3.ProxyManager(proxy, **how).connection_from_url(endpoint)
-    return urllib3.connection_from_url(endpoint, **how)
+    if parts.scheme != "https":
+        return Connections(endpoint)
+    proxy = None if proxy_bypass(parts.netloc) else getproxies().get("https")
+    return Connections(endpoint, session._session.get_config_variable("ca_bundle"), proxy)
 
 
-def read_all(response: Any, attempt: Attempt) -> bytes:
-    """The whole body, a small one without a copy. An error of urllib3 where it ends early, StoreUnavailable where time does."""
-    length = response.length_remaining
-    if length is not None and length <= READ_BYTES:
-        return bytes(response.read())
-    blocks: list[bytes] = []
-    while block := response.read(READ_BYTES):
-        blocks.append(block)
-        _ = attempt.left_s
-    return b"".join(blocks)
-
-
-def answer_of(response: Any, content: bytes) -> Answer:
+def answer_of(reply: Reply) -> Answer:
     """What a failed request was answered."""
-    headers, text = response.headers, content[:ERROR_MAX_BYTES].decode(errors="replace")
+    headers, text = reply.headers, reply.body[:ERROR_MAX_BYTES].decode(errors="replace")
     return Answer(
-        status=response.status,
+        status=reply.status,
         code=headers.get("x-minio-error-code") or element(text, "Code"),
         message=element(text, "Message"),
         region=headers.get("x-amz-bucket-region") or element(text, "Region"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from kumofs.errors import NoSuchObject, PreconditionFailed
+from kumofs.errors import NoSuchObject, PreconditionFailed, StoreError
 from kumofs.store.protocol import Store
 
 
@@ -58,3 +60,47 @@ def test_neighbours_stay(store: Store) -> None:
         store.put(key, key.encode())
     store.delete("a/b/c")
     assert {info.key: store.get(info.key) for info in store.list()} == {key: key.encode() for key in ("a/b-", "a/b/d", "a/e/f")}
+
+
+def test_many_at_once(store: Store) -> None:
+    names = ["a&b", "d/x", "d/y z", "d/\u00e9", "d/\n", "d/e/f", "z<>'\"+%41"]
+    etags = {f"u1/{name}": store.put(f"u1/{name}", name.encode()).etag for name in names}
+    stay = store.put("u1/d/y zz", b"stays")
+    gone = store.delete_many(etags | {"u1/none": stay.etag})
+    for key in etags.keys() - gone:
+        store.delete(key, if_match=etags[key])
+    assert [info.key for info in store.list()] == [stay.key]
+    if store.capabilities.many_at_once:
+        assert gone == {*etags, "u1/none"} - {"u1/d/\n"}, "what XML cannot carry is left to single deletions"
+
+
+def test_of_many_only_those_in_that_very_state(store: Store) -> None:
+    old = {key: store.put(key, b"old").etag for key in ("a", "b", "c")}
+    store.put("b", b"new")
+    assert "b" not in store.delete_many(old)
+    assert store.get("b") == b"new"
+
+
+def test_many_that_lie_far_apart(store: Store) -> None:
+    etags = {}
+    for number in range(30):
+        info = store.put(f"u1/{number:02}", b"x")
+        if number % 10 == 3:
+            etags[info.key] = info.etag
+    gone = store.delete_many(etags)
+    for key in etags.keys() - gone:
+        store.delete(key, if_match=etags[key])
+    assert len(list(store.list())) == 27
+
+
+def test_more_than_a_page(store: Store) -> None:
+    if not store.capabilities.many_at_once:
+        pytest.skip("the store deletes one by one")
+    with ThreadPoolExecutor(16) as pool:
+        infos = list(pool.map(lambda number: store.put(f"u1/{number:04}", b"x"), range(1100)))
+    etags = {info.key: info.etag for info in infos}
+    for part in (infos[:300], infos[300:1100]):
+        assert store.delete_many({info.key: etags[info.key] for info in part}) == {info.key for info in part}
+    assert list(store.list()) == []
+    with pytest.raises(StoreError):
+        store.delete_many({f"u1/{number}": "e" for number in range(1001)})

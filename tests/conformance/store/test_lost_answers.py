@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from kumofs.errors import NoSuchObject, PreconditionFailed
+from kumofs.store.pieces import Piece
 from kumofs.store.s3 import ONE_PUT_MAX_BYTES, S3Store
 from kumofs.store.s3_client import Bucket
 from kumofs.store.s3_copying import READ_MAX_BYTES
@@ -184,6 +185,23 @@ def test_a_large_file_whose_answers_were_lost(lossy: tuple[S3Store, LossyProxy],
         info = store.put_file(key, source, if_none_match=True)
         proxy.begin(None)
         assert store.get(key, if_match=info.etag) == body
+
+
+def test_pieces_whose_answers_were_lost(lossy: tuple[S3Store, LossyProxy], tmp_path: Path) -> None:
+    store, proxy = lossy
+    least = store.capabilities.part_min_bytes
+    body, source = secrets.token_bytes(least), tmp_path / "source"
+    source.write_bytes(b"\0" * least + BODY)
+    pieces = [Piece(0, least, copied=True), Piece(least, len(BODY), copied=False)]
+    for lost in [None, *range(6)]:  # HEAD, the upload's beginning, two parts, its end, after another HEAD for some servers
+        key = f"d/{lost}"
+        old = store.put(key, body)
+        proxy.begin(lost)
+        info = store.put_pieces(key, source, pieces, if_match=old.etag, metadata=METADATA)
+        assert 5 <= proxy.count <= 6 or lost is not None
+        proxy.begin(None)
+        assert store.get(key, if_match=info.etag) == body + BODY
+        assert dict(store.head(key).metadata) == METADATA
 
 
 def test_a_delete_whose_answer_was_lost_has_succeeded(lossy: tuple[S3Store, LossyProxy]) -> None:

@@ -61,8 +61,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         content = said.content()
-        self.send_response(said.status)
-        for name, value in {"x-amz-request-id": "1", **said.headers}.items():
+        self.send_response_only(said.status)
+        for name, value in {"x-amz-request-id": "1", "Date": self.date_time_string(), **said.headers}.items():
             self.send_header(name, value)
         if "Content-Length" not in said.headers:
             self.send_header("Content-Length", str(len(content) if said.length is None else said.length))

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from email.utils import formatdate
 from urllib.parse import quote
 from zlib import crc32
 
@@ -107,6 +108,42 @@ def test_a_server_that_ignores_the_condition(s3: S3Store, server: ScriptedServer
     server.says(Said(headers={"ETag": '"other"'}, body=b"abc"))
     with pytest.raises(PreconditionFailed):
         s3.get("a", if_match="e")
+
+
+def of_two_steps(etag: str, seconds_old: int, token: str = "") -> Said:
+    """What a server says that looks at an object in two steps, of one that is so old."""
+    named = {"Server": "VERSITYGW", "ETag": f'"{etag}"', "x-amz-meta-kumo-put": token}
+    return Said(headers=named | {"Last-Modified": formatdate(time.time() - seconds_old, usegmt=True)}, body=b"abc")
+
+
+def test_bytes_that_may_be_of_a_later_state_are_checked_by_another_look(s3: S3Store, server: ScriptedServer) -> None:
+    server.says(of_two_steps("e", 1), of_two_steps("later", 1))
+    with pytest.raises(PreconditionFailed):
+        s3.get("a", if_match="e")
+    server.says(of_two_steps("e", 1))
+    assert s3.get("a", if_match="e") == b"abc"
+    assert [request[0] for request in server.requests] == ["GET", "HEAD", "HEAD"]
+
+
+def test_bytes_that_may_be_of_another_put_of_that_etag_are_read_again(
+    s3: S3Store, server: ScriptedServer, quick_clock: list[float]
+) -> None:
+    server.says(of_two_steps("e", 1, "1"), of_two_steps("e", 1, "2"))
+    assert s3.get("a", if_match="e") == b"abc"
+    assert [request[0] for request in server.requests] == ["GET", "HEAD", "HEAD"] * 2
+
+
+def test_bytes_that_have_been_there_for_a_while_are_not_looked_at_again(s3: S3Store, server: ScriptedServer) -> None:
+    server.says(of_two_steps("e", 60))
+    assert s3.get("a", if_match="e") == b"abc"
+    assert s3.head("a").etag == "e"
+    assert [request[0] for request in server.requests] == ["GET", "HEAD"]
+
+
+def test_what_may_be_of_two_states_is_looked_at_until_two_answers_agree(s3: S3Store, server: ScriptedServer) -> None:
+    server.says(of_two_steps("e", 1, "1"), of_two_steps("f", 1, "1"), of_two_steps("f", 1, "2"))
+    assert s3.head("a").etag == "f"
+    assert len(server.requests) == 4
 
 
 def test_the_checksum_of_a_whole_object_is_checked(s3: S3Store, server: ScriptedServer, quick_clock: list[float]) -> None:
