@@ -7,12 +7,13 @@ the store's together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kumofs.catalog.claims import ATTRIBUTES, MOVED, STAMP, new_token
 from kumofs.catalog.documents import content_field, inode_of, object_of
-from kumofs.catalog.port import PRESENT, Engine
+from kumofs.catalog.port import PRESENT, Delete, Engine, Update
 from kumofs.catalog.schema import INODES, OBJECTS
 from kumofs.errors import Duplicate
 from kumofs.model import Content, Inode, ObjectRecord, ObjectState
@@ -118,6 +119,37 @@ def scan_inodes(engine: Engine, after: int | None, limit: int = 1000) -> list[In
 def read_inodes(engine: Engine, inos: Iterable[int]) -> dict[int, Inode]:
     """Those of the inodes that there are, by number, in one round trip."""
     return {doc["_id"]: inode_of(doc) for doc in engine.get_many(INODES, inos).values()}
+
+
+def take_contents(engine: Engine, inodes: Iterable[Inode]) -> None:
+    """Take the contents away from inodes whose `rev` still is what was read, in one round trip."""
+    engine.batch([Update(INODES, inode.ino, {"rev": inode.rev}, {}, ("content",), {"rev": 1}, STAMP) for inode in inodes])
+
+
+def fence_contents(engine: Engine, inodes: Collection[Inode]) -> bool:
+    """`fence_content` of many in one round trip. False: not of all of them."""
+    return engine.batch([Update(INODES, inode.ino, {"rev": inode.rev}, inc={"rev": 1}) for inode in inodes]) == len(inodes)
+
+
+def doom_objects(engine: Engine, records: Sequence[ObjectRecord]) -> list[ObjectRecord]:
+    """Doom those of the records that still are what was read; as they are now. Two round trips."""
+    since_us = engine.now_us()
+    doomed = [replace(record, state=ObjectState.DOOMED, token=new_token(), since_us=since_us) for record in records]
+    before = {record.key: record.token for record in records}
+    change = {record.key: {"state": record.state.value, "token": record.token, "since_us": since_us} for record in doomed}
+    engine.batch([Update(OBJECTS, key, {"token": token}, change[key]) for key, token in before.items()])
+    now = engine.get_many(OBJECTS, before)
+    return [record for record in doomed if record.key in now and object_of(now[record.key]) == record]
+
+
+def delete_objects(engine: Engine, records: Iterable[ObjectRecord]) -> None:
+    """Give keys up, where the records still are what was read, in one round trip."""
+    engine.batch([Delete(OBJECTS, record.key, {"token": record.token}) for record in records])
+
+
+def delete_inodes(engine: Engine, inodes: Iterable[Inode]) -> None:
+    """Remove inode documents where neither names nor content have changed since they were read, in one round trip."""
+    engine.batch([Delete(INODES, inode.ino, {"rev": inode.rev, "nrev": inode.nrev}) for inode in inodes])
 
 
 def delete_inode(engine: Engine, inode: Inode) -> bool:

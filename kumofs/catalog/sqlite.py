@@ -5,9 +5,10 @@
     <collection>__<list>__rows  (fields..., _id PRIMARY KEY)  an index over a list field: one row per element
 
 Safe for several processes on one host: every write is one `BEGIN IMMEDIATE` transaction that waits up to `BUSY_S` for
-another writer. Commits are `synchronous=NORMAL` (they survive the process, not the power); `barrier` makes all of them
-survive the power at once. Called from any thread: each thread has a connection of its own, and so has each process
-after a fork.
+another writer. The threads of one process queue for a lock of their own, which is handed on at once, where SQLite would
+look again after 1, 2, 5, 10, … ms. Commits are `synchronous=NORMAL` (they survive the process, not the power); `barrier`
+makes all of them survive the power at once. Called from any thread: each thread has a connection of its own, and so has
+each process after a fork.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class SqliteEngine:
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._closed = False
         with self._errors():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -164,13 +166,18 @@ class SqliteEngine:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
+        if not self._writing.acquire(timeout=BUSY_S):
+            raise CatalogUnavailable(f"the catalog {self._path} was being written to by this process for over {BUSY_S:g} s")
         try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+        finally:
+            self._writing.release()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
