@@ -31,9 +31,7 @@ class BegunUploads:
         paths: list[Path] = []
 
         def began(upload_id: str) -> None:
-            paths.append(self._directory / f"{sha256(upload_id.encode()).hexdigest()[:32]}.upload")
-            self._running.add(paths[-1])
-            write_note(paths[-1], key, upload_id)
+            paths.append(self.add(key, upload_id))
 
         try:
             yield began
@@ -41,6 +39,22 @@ class BegunUploads:
                 path.unlink(missing_ok=True)
         finally:
             self._running.difference_update(paths)
+
+    def add(self, key: str, upload_id: str) -> Path:
+        """Note an upload that runs from now on; its note."""
+        path = self._directory / f"{sha256(upload_id.encode()).hexdigest()[:32]}.upload"
+        self._running.add(path)
+        write_note(path, key, upload_id)
+        return path
+
+    def remove(self, path: Path) -> None:
+        """The upload has ended well, or is aborted."""
+        path.unlink(missing_ok=True)
+        self.leave(path)
+
+    def leave(self, path: Path) -> None:
+        """The upload is given up, and `abort_left` may have it."""
+        self._running.discard(path)
 
     def abort_left(self, store: Store) -> int:
         """Abort what is noted and is not running now; how many that were. StoreError: the rest is for another time."""

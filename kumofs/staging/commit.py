@@ -2,25 +2,31 @@
 
     claim key -> put, conditional on what was there -> commit -> object live -> forget the staged copy
 
+Where most of a large object stays as it is, only what was changed is sent, and the store copies the rest (`part_plan`).
+
 Runs wholly in a worker thread; the caller holds the inode's lock, so nobody writes to the staged file meanwhile. A crash
 between put and commit leaves the store ahead of the catalog: whoever meets that rolls it forward (`roll_forward`).
 """
 
 from __future__ import annotations
 
-import mimetypes
+from collections.abc import Sequence
 from enum import Enum
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from typing import NamedTuple
 
 from kumofs.catalog.claims import read_inode
 from kumofs.catalog.contents import commit_content, delete_object, mark_object
 from kumofs.catalog.port import Engine
 from kumofs.errors import DamagedFile, KeyRefused, NoSuchObject, PreconditionFailed
-from kumofs.model import Content, Inode, ObjectRecord, ObjectState, name_of
+from kumofs.model import Content, Inode, ObjectRecord, ObjectState
+from kumofs.staging.description import content_from, content_type, metadata, new_times
 from kumofs.staging.filling import fill_gaps
 from kumofs.staging.keys import DATA, INO, claim_key, free_key, remove_bytes, wanted_key
+from kumofs.staging.part_plan import plan_parts
 from kumofs.staging.staged import StagedFile
+from kumofs.staging.stream import Stream
+from kumofs.staging.streaming import finish, give_up
+from kumofs.store.pieces import Piece
 from kumofs.store.protocol import ObjectInfo, Store
 
 ATTEMPTS_MAX = 100
@@ -43,6 +49,10 @@ class Committed(NamedTuple):
 
 def commit(engine: Engine, store: Store, staged: StagedFile) -> Committed:
     """Make staged bytes the file's content. Raises what store and catalog raise; the staged bytes then stay."""
+    if staged.stream is not None:
+        done = finish_stream(engine, store, staged, staged.stream)
+        if done is not None:
+            return Committed(Outcome.COMMITTED, done)
     refused: set[str] = set()
     for _ in range(ATTEMPTS_MAX):
         inode = read_inode(engine, staged.ino)
@@ -52,19 +62,42 @@ def commit(engine: Engine, store: Store, staged: StagedFile) -> Committed:
             return Committed(Outcome.COMMITTED, inode)  # somebody rolled our put forward
         if not staged.is_own(inode.content):
             return Committed(Outcome.CONFLICT, inode)
-        if not filled(engine, store, staged, inode):
+        pieces = planned(store, staged, inode.content)
+        if not filled(engine, store, staged, inode, pieces):
             continue
-        done = put_and_commit(engine, store, staged, inode, refused)
+        done = put_and_commit(engine, store, staged, inode, pieces, refused)
         if done is not None:
             return Committed(Outcome.COMMITTED, done)
         roll_forward(engine, store, staged.ino)
     raise PreconditionFailed(f"inode {staged.ino}: its content kept changing")
 
 
-def filled(engine: Engine, store: Store, staged: StagedFile, inode: Inode) -> bool:
-    """Bring in what was not written. False: it was not where the inode said, which says something else by now."""
+def finish_stream(engine: Engine, store: Store, staged: StagedFile, stream: Stream) -> Inode | None:
+    """Commit what has gone out while the file was written; None: it is to be sent as any other, or not at all."""
+    inode = read_inode(engine, staged.ino)
+    if inode is not None and inode.names and inode.content is None:
+        return finish(engine, store, staged, stream)
+    give_up(engine, store, staged, stream)
+    return None
+
+
+def planned(store: Store, staged: StagedFile, content: Content | None) -> Sequence[Piece]:
+    """What of the file is sent and what the store copies from its object; empty where the whole file is sent.
+
+    Of files that lie on this machine what was not written is copied here, and the store then links the staged file.
+    """
+    able = store.capabilities
+    if content is None or able.local_files or not able.copy_parts:
+        return ()
+    return plan_parts(staged.size, staged.gaps(0, staged.size), able.part_min_bytes, able.part_max_count)
+
+
+def filled(engine: Engine, store: Store, staged: StagedFile, inode: Inode, pieces: Sequence[Piece]) -> bool:
+    """Bring in what was not written and is to be sent. False: it was not where the inode said, which says something else now."""
     try:
-        fill_gaps(store, staged, inode.content, 0, staged.size)
+        for start, length, copied in pieces or [Piece(0, staged.size, copied=False)]:
+            if not copied:
+                fill_gaps(store, staged, inode.content, start, start + length)
     except PreconditionFailed:
         now = roll_forward(engine, store, inode.ino)  # a put whose commit is missing: our own, perhaps
         if now is not None and now.content == inode.content:
@@ -78,10 +111,12 @@ def filled(engine: Engine, store: Store, staged: StagedFile, inode: Inode) -> bo
     return True
 
 
-def put_and_commit(engine: Engine, store: Store, staged: StagedFile, inode: Inode, refused: set[str]) -> Inode | None:
+def put_and_commit(
+    engine: Engine, store: Store, staged: StagedFile, inode: Inode, pieces: Sequence[Piece], refused: set[str]
+) -> Inode | None:
     """One attempt; None: begin again from what is there now. `refused` collects keys that the store would not take."""
     if inode.content is not None:
-        return replace_bytes(engine, store, staged, inode, inode.content)
+        return replace_bytes(engine, store, staged, inode, inode.content, pieces)
     claimed = claim_key(engine, store, inode, refused)
     if claimed is None:
         return None
@@ -99,10 +134,12 @@ def put_and_commit(engine: Engine, store: Store, staged: StagedFile, inode: Inod
     return done
 
 
-def replace_bytes(engine: Engine, store: Store, staged: StagedFile, inode: Inode, old: Content) -> Inode | None:
+def replace_bytes(
+    engine: Engine, store: Store, staged: StagedFile, inode: Inode, old: Content, pieces: Sequence[Piece]
+) -> Inode | None:
     """Write over the committed object, where it still is that one, and commit."""
     try:
-        info = put(store, staged, inode, old.key, if_match=old.etag)
+        info = put_pieces(store, staged, inode, old, pieces) if pieces else put(store, staged, inode, old.key, if_match=old.etag)
     except PreconditionFailed:
         return None
     return commit_content(engine, inode, content_from(info, staged), new_times(inode, staged))
@@ -138,16 +175,6 @@ def own_object(store: Store, key: str, ino: int) -> ObjectInfo | None:
     return there if there.metadata.get(INO) == str(ino) else None
 
 
-def content_from(info: ObjectInfo, staged: StagedFile) -> Content:
-    """What the catalog records of a put."""
-    return Content(info.key, info.etag, info.version, staged.size, staged.data)
-
-
-def new_times(inode: Inode, staged: StagedFile) -> dict[str, Any]:
-    """The times that go with the bytes; utimens on a file being written changes `staged.mtime_ns`."""
-    return {"mtime_ns": staged.mtime_ns, "ctime_ns": max(inode.ctime_ns, staged.changed_ns)}
-
-
 def put(store: Store, staged: StagedFile, inode: Inode, key: str, if_match: str | None = None) -> ObjectInfo:
     """Write the staged file under its key: over what it replaces, or where nothing is."""
     staged.share()
@@ -165,23 +192,19 @@ def put(store: Store, staged: StagedFile, inode: Inode, key: str, if_match: str 
         )
 
 
-def content_type(inode: Inode) -> str:
-    """By the file's name, as a web server would say."""
-    guess = mimetypes.guess_type(name_of(inode.names[0]))[0] if inode.names else None
-    return guess or "application/octet-stream"
-
-
-def metadata(inode: Inode, data: str, mtime_ns: int) -> dict[str, str]:
-    """What the object itself says of the file, so that a lost catalog can be rebuilt from the bucket. ASCII only."""
-    return {
-        INO: str(inode.ino),
-        DATA: data,
-        "kumo-owner": quote(inode.owner, safe="@"),
-        "kumo-created": str(inode.created_ns),
-        "kumo-mtime": str(mtime_ns),
-        "kumo-mode": f"{inode.mode:o}",
-        "kumo-tags": quote(",".join(inode.tags), safe=","),
-    }
+def put_pieces(store: Store, staged: StagedFile, inode: Inode, old: Content, pieces: Sequence[Piece]) -> ObjectInfo:
+    """Write what was changed of the object that the staged file replaces; the store keeps the rest of it."""
+    staged.note_sent()
+    with staged.begun.noted(old.key) as began:
+        return store.put_pieces(
+            old.key,
+            staged.path,
+            pieces,
+            if_match=old.etag,
+            content_type=content_type(inode),
+            metadata=metadata(inode, staged.data, staged.mtime_ns),
+            began=began,
+        )
 
 
 def roll_forward(engine: Engine, store: Store, ino: int) -> Inode | None:

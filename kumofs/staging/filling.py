@@ -1,13 +1,18 @@
-"""Filling: what was never written to a staged file is brought in from the content that the writing began from."""
+"""Filling: what was never written to a staged file is brought in from the content that the writing began from, or laid over
+what is read of it."""
 
 from __future__ import annotations
 
 from kumofs.cache.reader import Reader
 from kumofs.model import Content
+from kumofs.staging.ranges import Range
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import Store
 
 FILL_BYTES = 8 << 20
+
+Found = tuple[int, bytes | bytearray]
+"""Bytes of a content, and where they begin."""
 
 
 def fill_gaps(store: Store, staged: StagedFile, content: Content | None, start: int, end: int) -> None:
@@ -33,6 +38,25 @@ def reader_of(store: Store, staged: StagedFile, content: Content) -> Reader:
     if base is not None and base.reads(content):
         return base
     return Reader(store, content)
+
+
+def read_ranges(reader: Reader, ranges: list[Range]) -> list[Found]:
+    """Those bytes of a content. What `Reader.read` raises."""
+    return [(start, reader.read(start, end - start)) for start, end in ranges]
+
+
+def overlaid(staged: StagedFile, offset: int, length: int, found: list[Found]) -> bytes:
+    """Bytes of a staged file, with what was `found` in its base where nothing was written to this moment.
+
+    Where the gaps are is asked first: a commit in its thread may fill them meanwhile, and what is no gap is there by then.
+    """
+    end = min(offset + length, staged.size)
+    gaps = staged.gaps(offset, end)
+    body = bytearray(staged.read(offset, length).ljust(max(0, end - offset), b"\0"))
+    for first, last in gaps:
+        start, piece = next(each for each in found if each[0] <= first < each[0] + len(each[1]))
+        body[first - offset : last - offset] = piece[first - start : last - start]
+    return bytes(body)
 
 
 def fill(staged: StagedFile, reader: Reader, start: int, end: int) -> None:

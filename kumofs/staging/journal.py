@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Record:
 def write_record(path: Path, record: Record, *, durable: bool = True) -> None:
     """Put a record in place; when this returns it survives the process, and, where `durable`, a power cut."""
     document = {**asdict(record), "base": content_field(record.base) if record.base else None}
-    draft = path.with_suffix(".new")
+    draft = path.with_suffix(f".{secrets.token_hex(4)}.new")  # a commit may write one while the file is closed
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with open(fd, "w") as file:
         file.write(json.dumps(document))

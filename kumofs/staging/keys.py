@@ -25,7 +25,7 @@ from kumofs.catalog.contents import (
 from kumofs.catalog.paths import path_of
 from kumofs.catalog.port import Engine
 from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed, StoreError, StoreUnavailable
-from kumofs.model import NAME_MAX_BYTES, Inode, ObjectRecord, ObjectState
+from kumofs.model import NAME_MAX_BYTES, Content, Inode, ObjectRecord, ObjectState
 from kumofs.store.escape import escape_component
 from kumofs.store.protocol import Store
 
@@ -114,9 +114,9 @@ def try_claim(engine: Engine, store: Store, key: str, ino: int) -> ObjectRecord 
     return insert_claim(engine, key, ino) or Claim.TAKEN
 
 
-def freed(engine: Engine, store: Store, held: ObjectRecord) -> bool:
-    """Help to free a key, where that is safe now."""
-    return may_free(engine, store, held) and free_key(engine, store, held)
+def freed(engine: Engine, store: Store, held: ObjectRecord, etag: str | None = None) -> bool:
+    """Help to free a key, where that is safe now; `etag` as for `free_key`."""
+    return may_free(engine, store, held) and free_key(engine, store, held, etag)
 
 
 def may_free(engine: Engine, store: Store, held: ObjectRecord) -> bool:
@@ -142,28 +142,39 @@ def clashing_claim(engine: Engine, key: str) -> ObjectRecord | None:
     return ancestors[0] if ancestors else claimed_descendant(engine, key)
 
 
-def free_key(engine: Engine, store: Store, held: ObjectRecord) -> bool:
+def free_key(engine: Engine, store: Store, held: ObjectRecord, etag: str | None = None) -> bool:
     """Free a key that its inode does not use: doom it, fence the inode, then the bytes, then the record.
 
-    False: the inode does use it, or somebody changed the record meanwhile.
+    `etag` is that of the bytes which the inode's content had there, where that is known. False: the inode does use the key,
+    or somebody changed the record meanwhile.
     """
     doomed = mark_object(engine, held, ObjectState.DOOMED)
-    if doomed is None:
-        return False
+    return doomed is not None and free_doomed(engine, store, doomed, etag)
+
+
+def free_doomed(engine: Engine, store: Store, doomed: ObjectRecord, etag: str | None = None) -> bool:
+    """The rest of it, for whoever doomed the key."""
     while True:
-        inode = read_inode(engine, held.ino)
-        if inode is not None and inode.content is not None and inode.content.key == held.key:
+        inode = read_inode(engine, doomed.ino)
+        if uses(inode, doomed.key):
             mark_object(engine, doomed, ObjectState.LIVE)
             return False
         if inode is None or fence_content(engine, inode):
             break
-    remove_bytes(engine, store, doomed)
+    remove_bytes(engine, store, doomed, etag)
     delete_object(engine, doomed)
     return True
 
 
-def remove_bytes(engine: Engine, store: Store, doomed: ObjectRecord) -> None:
+def uses(inode: Inode | None, key: str) -> bool:
+    """Whether an inode's bytes are under a key."""
+    return inode is not None and inode.content is not None and inode.content.key == key
+
+
+def remove_bytes(engine: Engine, store: Store, doomed: ObjectRecord, etag: str | None = None) -> None:
     """Delete the inode's object under a key whose record is ours, conditional on what was seen; anybody else's object stays.
+
+    What was seen is `etag`, of the bytes that the inode's content had there, or what is there now and was written for it.
 
     The record is looked at between the two: somebody may have helped to free the key, and the inode have claimed it anew and
     put bytes there. They are under another record then, and what was there before is gone.
@@ -172,25 +183,35 @@ def remove_bytes(engine: Engine, store: Store, doomed: ObjectRecord) -> None:
     """
     while True:
         try:
-            there = store.head(doomed.key)
+            seen = etag or own_etag(store, doomed)
         except (NoSuchObject, KeyRefused):
             return
-        if there.metadata.get(INO) != str(doomed.ino):
-            return
         now = read_object(engine, doomed.key)
-        if now is None or now.token != doomed.token:
+        if seen is None or now is None or now.token != doomed.token:
             return
-        if not store.capabilities.conditional_delete and engine.now_us() - doomed.since_us > int(DELETE_WITHIN_S * 1e6):
+        if not in_time(engine, store, doomed):
             raise StoreUnavailable(f"{doomed.key!r} could not be freed in time: it is freed later")
         try:
-            store.delete(doomed.key, if_match=there.etag)
+            store.delete(doomed.key, if_match=seen)
         except PreconditionFailed:
+            etag = None
             continue
         return
 
 
-def free_all(engine: Engine, store: Store, ino: int, but: str | None = None) -> None:
-    """Free every key that an inode has claimed and does not use, except one."""
+def own_etag(store: Store, record: ObjectRecord) -> str | None:
+    """The etag of what is under a key, if it was written for the record's inode. NoSuchObject, KeyRefused."""
+    there = store.head(record.key)
+    return there.etag if there.metadata.get(INO) == str(record.ino) else None
+
+
+def in_time(engine: Engine, store: Store, doomed: ObjectRecord) -> bool:
+    """Whether whoever doomed a key may still send a DELETE."""
+    return store.capabilities.conditional_delete or engine.now_us() - doomed.since_us <= int(DELETE_WITHIN_S * 1e6)
+
+
+def free_all(engine: Engine, store: Store, ino: int, was: Content | None = None) -> None:
+    """Free every key that an inode, which has no content any more, has claimed. `was`: the content that it had."""
     for record in objects_of(engine, ino):
-        if record.key != but:
-            freed(engine, store, record)
+        etag = was.etag if was is not None and was.key == record.key else None
+        freed(engine, store, record, etag)

@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from enum import Enum
 
 from kumofs.catalog.claims import read_inode
-from kumofs.catalog.contents import commit_content, delete_object, mark_object, read_object
+from kumofs.catalog.contents import commit_content, delete_object, insert_claim, mark_object, read_object
 from kumofs.catalog.port import Engine
 from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed
 from kumofs.model import Content, Inode, ObjectRecord, ObjectState
@@ -41,11 +41,13 @@ def settle(
     aside: list[int] | None = None,
     trail: tuple[int, ...] = (),
     begun: BegunUploads | None = None,
+    left: dict[ObjectRecord, str] | None = None,
 ) -> Settled:
     """Bring a file's object to its wanted key. Raises what the drivers raise.
 
     `aside` collects the files that went aside, whose turn is next; `trail` are the files that wait for this one; in `begun`
-    large copies are noted, for a kill to leave none of them behind.
+    large copies are noted, for a kill to leave none of them behind; `left` collects the keys that the file has left, with the
+    etags of what lies there, for the caller to free them: without it that is done here.
     """
     inode = read_inode(engine, ino)
     if inode is None or not inode.names or inode.content is None:
@@ -53,6 +55,9 @@ def settle(
     wanted = wanted_key(engine, inode)
     if inode.content.key == wanted:
         return Settled.IN_PLACE
+    fresh = claim_fresh(engine, wanted, inode)
+    if fresh is not None:
+        return move(engine, store, inode, fresh, begun, left=left)
     held = in_the_way(engine, wanted, inode)
     if held is not None and (held.ino in trail or len(trail) > TRAIL_MAX):
         if aside is not None:
@@ -64,6 +69,15 @@ def settle(
             return Settled.IN_PLACE if there is Settled.IN_PLACE and alike(engine, held, wanted) else Settled.BLOCKED
     claimed = claim_wanted(engine, store, wanted, inode)
     return move(engine, store, inode, claimed, begun) if isinstance(claimed, ObjectRecord) else claimed
+
+
+def claim_fresh(engine: Engine, wanted: str, inode: Inode) -> ObjectRecord | None:
+    """Claim a key that nobody has, and that is in nobody's way; None where it is not so, and nothing has changed then."""
+    claimed = insert_claim(engine, wanted, inode.ino)
+    if claimed is None or clashing_claim(engine, wanted) is None:
+        return claimed
+    delete_object(engine, claimed)
+    return None
 
 
 def alike(engine: Engine, held: ObjectRecord, wanted: str) -> bool:
@@ -101,14 +115,21 @@ def step_aside(engine: Engine, store: Store, inode: Inode, wanted: str, begun: B
 
 
 def move(
-    engine: Engine, store: Store, inode: Inode, claimed: ObjectRecord, begun: BegunUploads | None, *, astray: bool = False
+    engine: Engine,
+    store: Store,
+    inode: Inode,
+    claimed: ObjectRecord,
+    begun: BegunUploads | None,
+    *,
+    astray: bool = False,
+    left: dict[ObjectRecord, str] | None = None,
 ) -> Settled:
-    """Copy the object under a claimed key and swing the content there; the old key is freed."""
+    """Copy the object under a claimed key and swing the content there; the old key is freed, or noted as `left`."""
     assert inode.content is not None
     old = inode.content
     try:
         with nullcontext() if begun is None else begun.noted(claimed.key) as began:
-            info = store.copy(old.key, claimed.key, if_match=old.etag, began=began)
+            info = store.copy(old.key, claimed.key, if_match=old.etag, began=began, size=old.size)
     except KeyRefused:
         free_key(engine, store, claimed)
         return Settled.BLOCKED
@@ -120,9 +141,13 @@ def move(
         free_key(engine, store, claimed)
         return Settled.CHANGED
     mark_object(engine, claimed, ObjectState.LIVE)
-    left = read_object(engine, old.key)
-    if left is not None and left.ino == inode.ino:
-        freed(engine, store, left)
+    record = read_object(engine, old.key)
+    if record is None or record.ino != inode.ino:
+        return Settled.MOVED
+    if left is None:
+        freed(engine, store, record, old.etag)
+    else:
+        left[record] = old.etag
     return Settled.MOVED
 
 

@@ -10,8 +10,9 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from kumofs.cache.reader import Reader
 from kumofs.errors import NoSpace, StagingUnavailable, TooLarge
@@ -20,6 +21,8 @@ from kumofs.staging.area import StagingArea
 from kumofs.staging.begun import BegunUploads
 from kumofs.staging.journal import Record, write_record
 from kumofs.staging.ranges import Range, RangeSet
+from kumofs.staging.stream import Stream
+from kumofs.store.directory_copying import write_all
 
 COPY_BYTES = 1 << 30
 SENT_MAX = 16
@@ -44,6 +47,7 @@ class StagedFile:
         self.data = secrets.token_urlsafe(12)
         self.mtime_ns = self.changed_ns = time.time_ns()
         self.error: str | None = None
+        self._begin_unstreamed()
         self._area = area
         self._shared = False
         self._unflushed = 0
@@ -69,6 +73,7 @@ class StagedFile:
         staged.note_sent()  # perhaps
         staged.changed_ns = time.time_ns()
         staged.error = None
+        staged._begin_unstreamed()
         staged._area = area
         staged.path = area.data_path(record.ino)
         staged._fd = None
@@ -79,6 +84,25 @@ class StagedFile:
             staged._fit()
         staged._count()
         return staged
+
+    def _begin_unstreamed(self) -> None:
+        self.appended = 0
+        """How far it was written from its beginning on, one write after another."""
+        self.stream: Stream | None = None
+        self.streamed = False
+        """Whether a stream of it was tried."""
+
+    def begin_stream(self, stream: Stream) -> None:
+        """Tell a stream of every change from now on."""
+        self.stream = stream
+
+    def adopt(self, data: str) -> None:
+        """The bytes as they are now are that write, and may be in the store under its name from here on."""
+        self.data = data
+        self.note_sent()
+        if self._recorded:
+            with disk_errors():
+                write_record(self._area.journal_path(self.ino), self.record(), durable=False)
 
     @property
     def begun(self) -> BegunUploads:
@@ -108,18 +132,21 @@ class StagedFile:
         with disk_errors():
             self._begin_change()
             self.journalled = False
-            done = 0
-            while done < len(body):
-                done += os.pwrite(self.fd, body[done:] if done else body, offset + done)
+            write_all(self.fd, body, offset)
+        end = offset + len(body)
+        if self.stream is not None:
+            self.stream.note_change(min(offset, self.size), end)
+        if offset == self.appended:
+            self.appended = end
         if offset > self.size:
             self.present.add(self.size, offset)
-        self.present.add(offset, offset + done)
-        self.size = max(self.size, offset + done)
+        self.present.add(offset, end)
+        self.size = max(self.size, end)
         self._count()
-        self._unflushed += done
+        self._unflushed += len(body)
         if self._unflushed >= FLUSH_BYTES:
-            self._begin_flush(offset + done)
-        return done
+            self._begin_flush(end)
+        return len(body)
 
     def _begin_flush(self, end: int) -> None:
         # the disk begins to write now, so that the upload's fsync does not have to wait for all of a large file
@@ -132,6 +159,7 @@ class StagedFile:
             self._begin_change()
             self.journalled = False
             before, self.size = self.size, size
+            self.appended = min(self.appended, size)
             self.present.cut(size)
             if size > before:
                 self.present.add(before, size)
@@ -139,6 +167,8 @@ class StagedFile:
                 write_record(self._area.journal_path(self.ino), self.record(), durable=False)
             os.ftruncate(self.fd, min(size, before))
             os.ftruncate(self.fd, size)
+        if self.stream is not None:  # once the bytes are what they will be: what is read of them before is sent again
+            self.stream.note_change(min(before, size), max(before, size))
         self._count()
 
     def gaps(self, start: int, end: int) -> list[Range]:
@@ -148,9 +178,7 @@ class StagedFile:
     def fill(self, offset: int, body: bytes) -> None:
         """Put bytes of `base` where nothing was written."""
         with disk_errors():
-            done = 0
-            while done < len(body):
-                done += os.pwrite(self.fd, body[done:], offset + done)
+            write_all(self.fd, body, offset)
         self.note_filled(offset, offset + len(body))
 
     def note_filled(self, start: int, end: int) -> None:
@@ -203,11 +231,15 @@ class StagedFile:
             self.journal()
             journal.unlink(missing_ok=True)
 
-    def forget(self) -> None:
-        """The bytes are committed (or not wanted any more): remove them from this machine."""
+    def forget(self, heir: Callable[[Path], bool] | None = None) -> None:
+        """The bytes are committed (or not wanted any more): remove them from this machine.
+
+        `heir` may have the file, if all of its bytes are there, and tells whether it took it.
+        """
         with disk_errors():
             self._area.journal_path(self.ino).unlink(missing_ok=True)
-            self.path.unlink(missing_ok=True)
+            if heir is None or self.gaps(0, self.size) or not heir(self.path):
+                self.path.unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:
