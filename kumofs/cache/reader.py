@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kumofs.cache.window import SHARED, Memory, Window, missing, shorter
+from kumofs.cache.origin import missing, shorter
+from kumofs.cache.window import SHARED, Memory, Window
 from kumofs.errors import NoSuchObject, StoreUnavailable
 from kumofs.model import Content
 from kumofs.store.protocol import Store

@@ -1,10 +1,13 @@
 """Windows: committed bytes of a store that is not local, fetched by ranges ahead of whoever reads, kept in memory.
 
+Below them is the cache on disk, where there is one: a block comes from there, as far as it is there, instead of the store.
+
 The kernel asks for 128 KiB at a time; a request to the store for each would be slow. So
 
 - a file of up to `SMALL_BYTES` is fetched whole;
 - a larger one by blocks: `FIRST_BYTES` at its beginning, then twice the block before, up to `BLOCK_MAX_BYTES`, where the
-  reading goes on at a block's end; what was asked and no more after a seek;
+  reading goes on at a block's end; what was asked and no more after a seek
+  (in whole grains, where they are cached on disk), until there were so many of these that the whole file is fetched (`whole`);
 - the block after is fetched in the background once the second half of a sequential one is read;
 - who needs bytes that somebody is fetching waits for these: one request per range, however many read the file;
 - all blocks of a process together are bounded; the least recently used go first.
@@ -17,11 +20,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from bisect import bisect_right
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
-from kumofs.errors import DamagedFile, KumofsError, NoSuchObject, PreconditionFailed, RangeNotSatisfiable, StoreUnavailable
+from kumofs.cache.disk import DiskCache
+from kumofs.cache.kept import GRAIN_BYTES
+from kumofs.cache.origin import fetch
+from kumofs.cache.whole import Scattered, WholeFiles
+from kumofs.errors import KumofsError
 from kumofs.model import Content
 from kumofs.store.protocol import Store
 
@@ -65,8 +73,11 @@ class Block:
 class Memory:
     """All blocks of a process, least recently used first, and the threads that fetch ahead. `lock` guards every block."""
 
-    def __init__(self, bytes_max: int = MEMORY_MAX_BYTES) -> None:
+    def __init__(self, bytes_max: int = MEMORY_MAX_BYTES, disk: DiskCache | None = None) -> None:
         self.lock = threading.Lock()
+        self.disk = disk
+        """Where blocks come from before the store is asked."""
+        self.whole_files = WholeFiles()
         self.held_bytes = 0
         self._bytes_max = bytes_max
         self._blocks: OrderedDict[Block, None] = OrderedDict()
@@ -81,7 +92,8 @@ class Memory:
 
     def add(self, block: Block) -> None:
         """Make room for a block that is about to be fetched. Called with the lock held."""
-        self._readers.add(block.owner)
+        if block.sequential:  # many small files, which may wait for their readers, take no share from a large one
+            self._readers.add(block.owner)
         self._blocks[block] = None
         self.held_bytes += len(block)
         if self.held_bytes > self._bytes_max:
@@ -138,6 +150,7 @@ class Window:
         self._memory = memory
         self._blocks: list[Block] = []  # in order, never overlapping
         self._closed = False
+        self._scattered = Scattered(content.size)
 
     def read_now(self, offset: int, length: int) -> bytearray | None:
         """Bytes [offset, offset+length) if all of them are here; never waits."""
@@ -183,6 +196,7 @@ class Window:
 
     def fetch(self, block: Block) -> bytes:
         """Get a block's bytes from the store and hand them to all who wait for them."""
+        began_s = time.monotonic()
         try:
             block.body = self._get(block.start, len(block))
         except BaseException:
@@ -191,7 +205,16 @@ class Window:
             raise
         finally:
             block.ended.set()
+        if not block.sequential and self._content.size > SMALL_BYTES:
+            self._note_scattered(time.monotonic() - began_s)
         return block.body
+
+    def _note_scattered(self, took_s: float) -> None:
+        memory = self._memory
+        with memory.lock:
+            worth_it = self._scattered.add(took_s)
+        if worth_it and memory.disk is not None:
+            memory.whole_files.begin(memory.disk, self._content, self._ask, lambda: not self._closed)
 
     def _find(self, offset: int) -> Block | None:
         place = bisect_right(self._blocks, offset, key=lambda block: block.start) - 1
@@ -219,6 +242,13 @@ class Window:
         return block
 
     def _planned(self, before: Block | None, offset: int, end: int) -> Block:
+        block = self._wanted(before, offset, end)
+        if self._memory.disk is not None:  # which keeps whole grains
+            block.start = max(block.start // GRAIN_BYTES * GRAIN_BYTES, before.end if before is not None else 0)
+            block.end = min(self._content.size, -(-block.end // GRAIN_BYTES) * GRAIN_BYTES)
+        return block
+
+    def _wanted(self, before: Block | None, offset: int, end: int) -> Block:
         size = self._content.size
         if size <= SMALL_BYTES:
             return Block(self, 0, size, sequential=False)
@@ -246,36 +276,8 @@ class Window:
         self._memory.go_ahead(self._begin(block.end, block.end + 1))
 
     def _get(self, start: int, length: int) -> bytes:
-        content = self._content
-        try:
-            body = self._store.get(content.key, start, length, content.etag)
-        except NoSuchObject as problem:
-            raise missing(content) from problem
-        except RangeNotSatisfiable:
-            body = b""
-        if len(body) != length:
-            raise self._cut_short()
-        return body
+        disk = self._memory.disk
+        return self._ask(start, length) if disk is None else disk.read(self._content, start, start + length, self._ask)
 
-    def _cut_short(self) -> KumofsError:
-        """Why the store gave less than was asked: only the object's own state tells damage from a broken answer."""
-        content = self._content
-        try:
-            there = self._store.head(content.key)
-        except NoSuchObject:
-            return missing(content)
-        if there.etag != content.etag:
-            return PreconditionFailed(f"{content.key!r} was replaced")
-        if there.size < content.size:
-            return shorter(content)
-        return StoreUnavailable(f"the store's answer for {content.key!r} broke off")
-
-
-def missing(content: Content) -> DamagedFile:
-    """What is told of bytes that the catalog names and the store does not have: never an empty file."""
-    return DamagedFile(f"the store has no {content.key!r}")
-
-
-def shorter(content: Content) -> DamagedFile:
-    """What is told of an object that has less bytes than the catalog says."""
-    return DamagedFile(f"{content.key!r} is shorter than the catalog says")
+    def _ask(self, start: int, length: int) -> bytes:
+        return fetch(self._store, self._content, start, length)

@@ -157,6 +157,16 @@ def test_all_readers_together_keep_to_the_bound(keep) -> None:
     eventually(lambda: memory.held_bytes == 0)
 
 
+def test_small_files_that_wait_for_their_readers_take_no_share_from_a_large_one(keep) -> None:
+    store, content, _ = keep(SMALL_BYTES)
+    memory = Memory()
+    readers = [Reader(store, content, memory) for _ in range(50)]
+    for reader in readers:
+        reader.read(0, 1)
+    with memory.lock:
+        assert memory.block_max_bytes() == BLOCK_MAX_BYTES
+
+
 def test_a_failed_request_is_tried_again_by_the_next_reader(keep) -> None:
     store, content, body = keep(SMALL_BYTES)
     reader = Reader(store, content, Memory())
