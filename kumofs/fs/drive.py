@@ -6,13 +6,16 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from kumofs.cache.disk import DiskCache
 from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.port import Engine
 from kumofs.errors import BadName, NameTooLong
+from kumofs.fs.ahead import Ahead
 from kumofs.fs.moved import Moved
 from kumofs.fs.orphans import Orphans
 from kumofs.fs.outbox import Outbox
 from kumofs.fs.steady import Steady
+from kumofs.fs.streams import Streams
 from kumofs.fs.tree import Tree
 from kumofs.model import NAME_MAX_BYTES
 from kumofs.offload import Lane
@@ -84,8 +87,15 @@ class Drive:
     """Closing a file waits for its upload."""
     moved: Moved = field(default_factory=Moved)
     steady: Steady = field(default_factory=Steady)
+    disk_cache: DiskCache | None = None
+    """Clean bytes on this machine's disk; None where the store lies on it itself, or nothing is to be cached."""
+    streams: Streams = field(default_factory=Streams)
     conflicts: deque[str] = field(default_factory=lambda: deque(maxlen=CONFLICTS_SHOWN))
     """Names of the copies that were kept beside a file because another mount had changed it, the last ones."""
+    ahead: Ahead = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ahead = Ahead(self.store, self.tree)
 
 
 def decode_name(name: bytes) -> str:

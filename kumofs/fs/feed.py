@@ -17,7 +17,7 @@ from kumofs.fs.drive import Drive
 from kumofs.fs.freshness import add_name, bring_up
 from kumofs.fs.orphans import GRACE_S
 from kumofs.fs.tree import vanish
-from kumofs.model import Inode, parent_of
+from kumofs.model import Inode
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def apply(drive: Drive, inode: Inode) -> None:
 def apply_new(drive: Drive, inode: Inode) -> None:
     """An inode that was not known: it matters where one of its directories is in memory."""
     for name_id in inode.names:
-        directory = drive.tree.find(parent_of(name_id)) if "/" in name_id and name_id[0] != "/" else None
+        directory = drive.tree.directory_of(name_id)
         if directory is not None and (directory.children is not None or directory.partial is not None):
             add_name(drive, drive.tree.adopt(inode), name_id)
     node = drive.tree.find(inode.ino)

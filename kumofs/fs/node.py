@@ -11,6 +11,14 @@ from kumofs.model import Inode, Kind
 from kumofs.staging.staged import StagedFile
 
 
+class Coming(NamedTuple):
+    """A write that waits: the pages that it is to, as bytes [start, end), and when it is done."""
+
+    start: int
+    end: int
+    done: trio.Event
+
+
 class Shown(NamedTuple):
     """What a program sees of an inode's attributes; times in nanoseconds, `size` in bytes."""
 
@@ -34,6 +42,7 @@ class Node:
     __slots__ = (
         "_lock",
         "children",
+        "coming",
         "folders",
         "generation",
         "inode",
@@ -52,7 +61,7 @@ class Node:
         "too_big",
     )
 
-    def __init__(self, inode: Inode) -> None:
+    def __init__(self, inode: Inode, linked: tuple[str, ...]) -> None:
         self.inode = inode
         self.lookups = 0
         self.opens = 0
@@ -61,11 +70,13 @@ class Node:
         self.listed = 0
         self.staged: StagedFile | None = None
         self.reader: Reader | None = None
+        self.coming: tuple[Coming, ...] = ()
+        """Writes that wait (`order`)."""
         self.kernel_data: str | None = None
         """Which write's bytes the kernel may have in its page cache."""
         self.told: Shown | None = None
         """What the kernel was last told of the attributes, and may still believe."""
-        self.linked = inode.names
+        self.linked = linked
         """The names that the directories in memory and the kernel know of; the feed brings them after `inode.names`."""
         self.maker_pid = 0
         """The process that made the file through this mount."""

@@ -9,18 +9,24 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable
+from typing import TypeVar
 
 import trio
 
 from kumofs.catalog.port import Engine
 from kumofs.errors import KumofsError
 from kumofs.offload import Lane
-from kumofs.staging.reclaim import reclaim, strip
+from kumofs.staging.reclaim import reclaim, reclaim_many, strip, strip_many
 from kumofs.store.protocol import Store
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 GRACE_S = 10.0
+AT_ONCE = 8
+"""Orphans whose bytes are freed at the same time, singly: each is two requests one after the other, round trips mostly."""
+MANY_MIN, MANY_MAX = 4, 100
+"""So many go together where the store deletes many at once; SQLite is written to for about 5 ms at a time then."""
 WAITING_MAX = 100_000
 """More orphans than this are left to the background pass."""
 
@@ -35,6 +41,7 @@ class Orphans:
         self._full: deque[int] = deque()
         self._stripped: deque[tuple[float, int]] = deque()
         self._arrived = trio.Event()
+        self._stripping = trio.Lock()
 
     def add(self, ino: int) -> None:
         """Nobody here has the inode open, and it has no name."""
@@ -53,17 +60,51 @@ class Orphans:
 
     async def strip_all(self) -> None:
         """Free the bytes of everything that waits; the documents stay for their while."""
-        while self._full:
-            ino = self._full.popleft()
-            await self._try(strip, ino)
-            self._stripped.append((trio.current_time() + GRACE_S, ino))
+        async with self._stripping, trio.open_nursery() as nursery:
+            free = trio.Semaphore(AT_ONCE)
+            while self._full:
+                if len(self._full) >= MANY_MIN and self._store.capabilities.many_at_once:
+                    inos = taken(self._full, MANY_MAX)
+                    await self._try_many(strip_many, strip, inos)
+                    self._note_stripped(inos)
+                    continue
+                await free.acquire()
+                nursery.start_soon(self._strip, self._full.popleft(), free)
+
+    async def _strip(self, ino: int, free: trio.Semaphore) -> None:
+        await self._try(strip, ino)
+        self._note_stripped([ino])
+        free.release()
+
+    def _note_stripped(self, inos: list[int]) -> None:
+        due_s = trio.current_time() + GRACE_S
+        self._stripped.extend((due_s, ino) for ino in inos)
 
     async def _reclaim_due(self) -> None:
         while self._stripped and self._stripped[0][0] <= trio.current_time():
-            await self._try(reclaim, self._stripped.popleft()[1])
+            due = taken(self._stripped, MANY_MAX, lambda each: each[0] <= trio.current_time())
+            await self._try_many(reclaim_many, reclaim, [ino for _, ino in due])
+
+    async def _try_many(
+        self, step: Callable[[Engine, Store, list[int]], object], single: Callable[[Engine, Store, int], object], inos: list[int]
+    ) -> None:
+        try:
+            await self._lane.run_in_thread(step, self._engine, self._store, inos)
+        except KumofsError as problem:
+            log.info("%d orphans are seen to one by one: %s", len(inos), problem)
+            for ino in inos:
+                await self._try(single, ino)
 
     async def _try(self, step: Callable[[Engine, Store, int], object], ino: int) -> None:
         try:
             await self._lane.run_in_thread(step, self._engine, self._store, ino)
         except KumofsError as problem:
             log.warning("orphan %d is left to the background pass: %s", ino, problem)
+
+
+def taken(queue: deque[T], most: int, which: Callable[[T], bool] = lambda _: True) -> list[T]:
+    """Take the first of a queue out, at most so many, as long as they are such."""
+    found: list[T] = []
+    while queue and len(found) < most and which(queue[0]):
+        found.append(queue.popleft())
+    return found

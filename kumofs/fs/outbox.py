@@ -70,6 +70,7 @@ class Outbox:
         self._due: list[tuple[float, int, Parcel]] = []
         self._numbers = count()
         self._changed = trio.Event()
+        self._earlier = trio.Event()
         self._last_add_s = -math.inf
         self._last_error: str | None = None
         self._sent: deque[tuple[float, int]] = deque()
@@ -95,6 +96,7 @@ class Outbox:
         parcel.due_s = now_s + pause_s(parcel.tries, problem)
         self._last_error = str(problem) or type(problem).__name__
         self._put(node, parcel)
+        self._wake()
 
     def discard(self, node: Node) -> None:
         """The bytes are in the store, or not wanted any more."""
@@ -111,9 +113,14 @@ class Outbox:
 
     async def run(self, send: Callable[[Node], Awaitable[None]]) -> None:
         """Send with `send` for ever, at most `SENDERS` files at a time. It puts a file off itself where that fails."""
+        free = trio.Semaphore(SENDERS)
         async with trio.open_nursery() as nursery:
-            for _ in range(SENDERS):
-                nursery.start_soon(self._send_for_ever, send)
+            while True:
+                await free.acquire()
+                parcel = await self._next()
+                parcel.sending = True
+                self._sending += 1
+                nursery.start_soon(self._send, send, parcel, free)
 
     async def wait_sent(self, nodes: list[Node]) -> AsyncIterator[tuple[int, int]]:
         """(left, failed) now and after each change, until each of the files was sent or failed once more."""
@@ -163,42 +170,47 @@ class Outbox:
     def _put(self, node: Node, parcel: Parcel) -> None:
         self._parcels[node] = parcel
         heapq.heappush(self._due, (parcel.due_s, next(self._numbers), parcel))
-        self._wake()
+        if self._due[0][2] is parcel:
+            self._earlier.set()
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
 
-    async def _send_for_ever(self, send: Callable[[Node], Awaitable[None]]) -> None:
-        while True:
-            parcel = await self._next()
-            parcel.sending = True
-            self._sending += 1
-            try:
-                await send(parcel.node)
-            except KumofsError as problem:
-                log.debug("put off: %s", problem)
-            finally:
-                parcel.sending = False
-                self._sending -= 1
-                self._wake()
+    async def _send(self, send: Callable[[Node], Awaitable[None]], parcel: Parcel, free: trio.Semaphore) -> None:
+        tries = parcel.tries
+        try:
+            await send(parcel.node)
+        except KumofsError as problem:
+            log.debug("put off: %s", problem)
+        finally:
+            parcel.sending = False
+            self._sending -= 1
+            if parcel.tries > tries and self._parcels.get(parcel.node) is parcel:
+                self._put(parcel.node, parcel)  # what was noted while it was still being sent is gone
+            free.release()
+            self._wake()
 
     async def _next(self) -> Parcel:
-        """The next file to send; waits until one is due and nobody is in a hurry."""
+        """The next file to send, no more among those that are due; waits until there is one and nobody is in a hurry."""
         while True:
-            due_s = self._due[0][0] if self._due else math.inf
-            if due_s > trio.current_time():
-                with trio.move_on_at(due_s):
-                    await self._changed.wait()
-                continue
-            _, _, parcel = heapq.heappop(self._due)
-            if self._parcels.get(parcel.node) is not parcel or parcel.sending or parcel.due_s > due_s:
-                continue  # sent, or put off, since this was noted
-            quiet_s = min(self._last_add_s + GIVE_WAY_S, parcel.since_s + GIVE_WAY_MAX_S)
-            if quiet_s <= trio.current_time():
+            parcel, ready_s = self._first()
+            if parcel is not None and ready_s <= trio.current_time():
+                heapq.heappop(self._due)
                 return parcel
-            heapq.heappush(self._due, (quiet_s, next(self._numbers), parcel))
-            parcel.due_s = quiet_s
+            # one task waits here, and only what comes to be first wakes it: a wake-up for each file closed costs more
+            self._earlier = trio.Event()
+            with trio.move_on_at(ready_s):
+                await self._earlier.wait()
+
+    def _first(self) -> tuple[Parcel | None, float]:
+        """The first file that waits, and when it may be sent."""
+        while self._due:
+            due_s, _, parcel = self._due[0]
+            if self._parcels.get(parcel.node) is parcel and not parcel.sending and parcel.due_s <= due_s:
+                return parcel, max(due_s, min(self._last_add_s + GIVE_WAY_S, parcel.since_s + GIVE_WAY_MAX_S))
+            heapq.heappop(self._due)  # sent, or put off, since this was noted
+        return None, math.inf
 
 
 def pause_s(tries: int, problem: KumofsError) -> float:

@@ -6,10 +6,11 @@ from kumofs.cache.reader import Reader
 from kumofs.errors import DamagedFile, KumofsError, PreconditionFailed, StaleHandle
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
+from kumofs.fs.order import wait_written
 from kumofs.model import Content
-from kumofs.offload import to_the_end
 from kumofs.staging.commit import roll_forward
-from kumofs.staging.filling import fill_gaps
+from kumofs.staging.filling import Found, overlaid, read_ranges, reader_of
+from kumofs.staging.ranges import Range
 from kumofs.staging.staged import StagedFile
 
 ATTEMPTS_MAX = 5
@@ -20,6 +21,8 @@ Body = bytes | bytearray
 async def read(drive: Drive, node: Node, offset: int, length: int) -> Body:
     """Bytes [offset, offset+length) as far as the file goes. DamagedFile where the store lost them."""
     drive.access.may_read()
+    if node.coming:
+        await wait_written(node, offset, length)
     if node.staged is not None:
         return await read_staged(drive, node, offset, length)
     for _ in range(ATTEMPTS_MAX):
@@ -54,7 +57,9 @@ async def read_committed(drive: Drive, node: Node, offset: int, length: int) -> 
     if node.reader is None or not node.reader.reads(node.inode.content):
         node.close_reader()
         node.reader = Reader(drive.store, node.inode.content)
+    drive.ahead.read(node)
     reader = node.reader
+    await drive.ahead.arrived(reader)
     body = reader.read_now(offset, length)
     if body is not None:
         return body
@@ -62,15 +67,16 @@ async def read_committed(drive: Drive, node: Node, offset: int, length: int) -> 
         return await drive.disk.run_in_thread(reader.read, offset, length)
 
 
-async def read_staged(drive: Drive, node: Node, offset: int, length: int) -> bytes:
-    """What was written here, and what was not from the content that the writing began from."""
+async def read_staged(drive: Drive, node: Node, offset: int, length: int) -> Body:
+    """What was written here, and what was not from the content that the writing began from. That is not kept in the staged
+    file: what is there of it is what will be sent. It waits for no upload either."""
     while (staged := node.staged) is not None:
-        end = min(offset + length, staged.size)
-        if offset >= end or not staged.gaps(offset, end):
+        gaps = staged.gaps(offset, offset + length)
+        if not gaps:
             return staged.read(offset, length)
         looked_at = node.inode.content
         try:
-            await to_the_end(fill, drive, node, staged, offset, end)
+            found = await read_unwritten(drive, node, staged, gaps)
         except DamagedFile:
             if not await has_moved(drive, node, looked_at):
                 raise
@@ -78,16 +84,27 @@ async def read_staged(drive: Drive, node: Node, offset: int, length: int) -> byt
             await catch_up(drive, node)
             if node.inode.content == looked_at:
                 raise
-    return bytes(await read(drive, node, offset, length))
+        else:
+            if node.staged is staged:
+                return overlaid(staged, offset, length, found)
+    return await read(drive, node, offset, length)
 
 
-async def fill(drive: Drive, node: Node, staged: StagedFile, start: int, end: int) -> None:
-    """Bring a range of the staged file in from what the writing began from, while nobody writes to it."""
-    async with node.lock:
-        if node.staged is staged:
-            now = node.inode.content
-            base = now if staged.is_own(now) else staged.base  # it may have moved to another key
-            await drive.disk.run_in_thread(fill_gaps, drive.store, staged, base, start, end)
+async def read_unwritten(drive: Drive, node: Node, staged: StagedFile, gaps: list[Range]) -> list[Found]:
+    """Ranges of the content that a staged file is to replace."""
+    now = node.inode.content
+    content = now if staged.is_own(now) else staged.base  # it may have moved to another key
+    assert content is not None
+    reader = reader_of(drive.store, staged, content)
+    with reader.held():
+        if staged.base_reader is None:
+            staged.base_reader = reader
+        elif reader is not staged.base_reader:
+            reader.close()  # once it is not held any more
+        bodies = [reader.read_now(start, end - start) for start, end in gaps]
+        if None not in bodies:
+            return [(start, body) for (start, _), body in zip(gaps, bodies, strict=True) if body is not None]
+        return await drive.disk.run_in_thread(read_ranges, reader, gaps)
 
 
 async def has_moved(drive: Drive, node: Node, looked_at: Content | None) -> bool:

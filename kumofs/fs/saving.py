@@ -7,6 +7,9 @@ A failed upload is noted, and tried again by the outbox, at unmount, and by the 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from kumofs.catalog.inodes import read_inode
 from kumofs.errors import CatalogUnavailable, KumofsError
@@ -68,7 +71,7 @@ async def conclude(drive: Drive, node: Node, staged: StagedFile, done: Committed
         drive.outbox.discard(node)
         return  # open files live on in the staging area; the last close discards them
     else:
-        staged.forget()
+        staged.forget(heir_of(drive, staged, done))
     drive.outbox.discard(node)
     node.staged = None
     node.close_reader()
@@ -76,6 +79,14 @@ async def conclude(drive: Drive, node: Node, staged: StagedFile, done: Committed
     if done.inode is not None and done.inode.moved_us:
         drive.moved.add(node.ino)
     drive.tree.drop_unused(node)
+
+
+def heir_of(drive: Drive, staged: StagedFile, done: Committed) -> Callable[[Path], bool] | None:
+    """Who may have the file of what was committed: it holds what would be fetched again else."""
+    content = done.inode.content if done.inode is not None else None
+    if drive.disk_cache is None or content is None or (content.data, content.size) != (staged.data, staged.size):
+        return None
+    return partial(drive.disk_cache.adopt, content)
 
 
 def note_kernel(drive: Drive, node: Node, done: Committed) -> None:

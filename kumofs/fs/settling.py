@@ -17,7 +17,8 @@ from kumofs.catalog.contents import moved_inodes, note_moved, note_settled
 from kumofs.catalog.inodes import list_page
 from kumofs.errors import KumofsError
 from kumofs.fs.drive import Drive
-from kumofs.model import Inode, Kind
+from kumofs.model import Inode, Kind, ObjectRecord
+from kumofs.staging.free_many import free_keys
 from kumofs.staging.settle import Settled, settle
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ AT_ONCE = 4
 """Files of a folder that are copied at the same time."""
 GIVE_WAY_S = 1.0
 """Each of these waits so long for uploads to end: while there are always some, four files a second are settled."""
+TOGETHER = 50
+"""Files of a folder whose old keys are freed together, where the store deletes many at once."""
 PAGE = 200
 NOTED_MAX = 500
 """Notes looked at in one round."""
@@ -98,7 +101,7 @@ class Settler:
             await self._settle_folder(noted.ino)
         return True
 
-    async def _settle_file(self, ino: int) -> bool:
+    async def _settle_file(self, ino: int, left: dict[ObjectRecord, str] | None = None) -> bool:
         drive = self._drive
         node = drive.tree.find(ino)
         if node is not None and node.staged is not None:
@@ -106,7 +109,7 @@ class Settler:
         with trio.move_on_after(GIVE_WAY_S):
             await drive.outbox.wait_idle()
         aside: list[int] = []
-        done = await drive.uploads.run_in_thread(settle, drive.engine, drive.store, ino, aside, (), drive.area.begun)
+        done = await drive.uploads.run_in_thread(settle, drive.engine, drive.store, ino, aside, (), drive.area.begun, left)
         for other in aside:
             drive.moved.add(other)
         if done is Settled.MOVED and node is not None:
@@ -130,11 +133,19 @@ class Settler:
                 after = page.after
 
     async def _settle_files(self, inos: list[int]) -> None:
+        drive = self._drive
+        for start in range(0, len(inos), TOGETHER):
+            left: dict[ObjectRecord, str] | None = {} if drive.store.capabilities.many_at_once else None
+            await self._settle_some(inos[start : start + TOGETHER], left)
+            if left:
+                await drive.uploads.run_in_thread(free_keys, drive.engine, drive.store, left)
+
+    async def _settle_some(self, inos: list[int], left: dict[ObjectRecord, str] | None) -> None:
         limit = trio.CapacityLimiter(AT_ONCE)
 
         async def one(ino: int) -> None:
             async with limit:
-                if not await self._settle_file(ino):
+                if not await self._settle_file(ino, left):
                     await self._drive.catalog.run(note_moved, self._drive.engine, ino)
                     self._drive.moved.add(ino)
 

@@ -18,7 +18,7 @@ from kumofs.catalog.inodes import Page, list_page, lookup
 from kumofs.catalog.port import Engine
 from kumofs.errors import NotDirectory, NotFound, StaleHandle
 from kumofs.fs.node import Node
-from kumofs.model import Inode, entry_id
+from kumofs.model import ROOT_NAME, Inode, entry_id, name_of, parent_of
 from kumofs.offload import Lane
 
 DIRECTORY_MAX = 50_000
@@ -67,14 +67,29 @@ class Tree:
             raise NotDirectory(f"inode {ino}")
         return node
 
+    def directory_of(self, name_id: str) -> Node | None:
+        """The directory that a name lies in, if it is remembered; the root's own name lies in none."""
+        return None if name_id == ROOT_NAME else self.find(parent_of(name_id))
+
     def adopt(self, inode: Inode) -> Node:
         """The node of an inode, made or refreshed; an older view than the one that is there changes nothing."""
         node = self._nodes.get(inode.ino)
         if node is None:
-            node = self._nodes[inode.ino] = Node(inode)
+            linked = tuple(name_id for name_id in inode.names if self._is_known(name_id, inode.ino))
+            node = self._nodes[inode.ino] = Node(inode, linked)
         elif not older(inode, node.inode):
             node.inode = still_readable(node, inode)
         return node
+
+    def _is_known(self, name_id: str, ino: int) -> bool:
+        """Whether the directories in memory know of a name that an inode has. Those that do not learn of it by the feed."""
+        directory = self.directory_of(name_id)
+        if directory is None:
+            return True
+        if directory.partial is not None:
+            there = directory.partial.get(name_of(name_id))
+            return there is not None and there.ino == ino
+        return directory.children is None or directory.children.get(name_of(name_id)) == ino
 
     def remember(self, node: Node) -> Node:
         """The kernel is told of the node once more."""
@@ -207,6 +222,7 @@ class Tree:
         directory.children = {}
         for name, inode in found.items():
             node = self.adopt(inode)
+            node.gain(entry_id(directory.ino, name))  # else the feed, where it brings the next name, leaves this one
             node.listed += 1
             directory.children[name] = node.ino
             directory.folders += node.is_dir

@@ -13,8 +13,10 @@ from kumofs.errors import DamagedFile, PreconditionFailed, StoreUnavailable, Too
 from kumofs.fs.drive import Drive
 from kumofs.fs.freshness import LOOK_SHARE
 from kumofs.fs.node import Node
+from kumofs.fs.order import coming
 from kumofs.fs.reading import ATTEMPTS_MAX, catch_up, has_moved
 from kumofs.staging.staged import StagedFile
+from kumofs.staging.streaming import may_stream
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +30,14 @@ async def write(drive: Drive, node: Node, offset: int, body: bytes, *, appends: 
     drive.access.may_write()
     if offset + len(body) > drive.store.capabilities.object_max_bytes:
         raise TooLarge("the store keeps no object of that size")
-    if not drive.area.has_room(len(body)):
-        await drive.outbox.wait_room(len(body))
     staged = node.staged
-    if staged is None or node.busy:
+    if staged is not None and not node.busy and drive.area.has_room(len(body)):
+        return put(drive, node, staged, offset, body, appends=appends)
+    with coming(node, offset, len(body)):
+        await drive.outbox.wait_room(len(body))
         async with node.lock:
             staged = await staged_for_change(drive, node)
             return put(drive, node, staged, offset, body, appends=appends)
-    return put(drive, node, staged, offset, body, appends=appends)
 
 
 def put(drive: Drive, node: Node, staged: StagedFile, offset: int, body: bytes, *, appends: bool) -> int:
@@ -51,6 +53,8 @@ def put(drive: Drive, node: Node, staged: StagedFile, offset: int, body: bytes, 
         drive.kernel.forget_inode(staged.ino, bytes_too=True)
         return done
     done = staged.write(offset, body)
+    if may_stream(drive.store, staged):
+        drive.streams.add(node)
     if node.told is not None and node.told.size < staged.size:
         node.told = node.told._replace(size=staged.size)
     return done

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from kumofs.catalog.create import create
+from kumofs.catalog.link import link
 from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.port import Document
 from kumofs.catalog.rename import rename
@@ -17,7 +18,7 @@ from kumofs.catalog.schema import INODES
 from kumofs.catalog.sqlite import SqliteEngine
 from kumofs.catalog.unlink import unlink
 from kumofs.errors import CatalogUnavailable, NotFound
-from kumofs.fs import feed
+from kumofs.fs import feed, naming
 from kumofs.fs.drive import Drive
 from kumofs.fs.orphans import Orphans
 from kumofs.fs.outbox import Outbox
@@ -157,5 +158,36 @@ def test_a_rename_within_the_tree_keeps_the_node(drive: Drive) -> None:
         rename(drive.engine, entry_id(ROOT, "old"), entry_id(ROOT, "new"), 5, True)
         await feed.catch_up(drive, since_us, 1_000_000)
         assert (await drive.tree.child(drive.tree.root, "new")).ino == ino
+
+    trio.run(scenario)
+
+
+def test_a_file_first_met_in_a_rename_of_ours_is_shown_under_its_other_names_too(drive: Drive) -> None:
+    async def scenario() -> None:
+        since_us, tree, engine = drive.engine.now_us(), drive.tree, drive.engine
+        make(drive, "a")
+        await tree.load(tree.root)
+        other = make(drive, "draft")  # another mount makes a file of two names, and replaces ours with it
+        link(engine, other, ROOT, "also", 5)
+        rename(engine, entry_id(ROOT, "draft"), entry_id(ROOT, "a"), 5, True)
+        await naming.rename(drive, ROOT, b"a", ROOT, b"b", may_replace=True)
+        await feed.catch_up(drive, since_us, 1_000_000)
+        assert tree.root.children == {"b": other, "also": other}
+
+    trio.run(scenario)
+
+
+def test_a_name_that_came_by_a_listing_and_not_by_the_feed_goes_by_the_feed(drive: Drive) -> None:
+    async def scenario() -> None:
+        since_us, tree, engine = drive.engine.now_us(), drive.tree, drive.engine
+        ino = make(drive, "a")
+        tree.remember(await tree.child(tree.root, "a"))
+        tree._unload(tree.root)
+        rename(engine, entry_id(ROOT, "a"), entry_id(ROOT, "b"), 5, True)
+        await tree.load(tree.root)
+        assert tree.root.children == {"b": ino}
+        rename(engine, entry_id(ROOT, "b"), entry_id(ROOT, "c"), 5, True)
+        await feed.catch_up(drive, since_us, 1_000_000)
+        assert tree.root.children == {"c": ino}
 
     trio.run(scenario)

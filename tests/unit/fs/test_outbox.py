@@ -32,6 +32,7 @@ class Store:
     def __init__(self, outbox: Outbox, takes_s: float = 0.0) -> None:
         self.outbox, self.takes_s = outbox, takes_s
         self.refuse: Exception | None = None
+        self.put_off_s = 0.0
         self.tried: list[float] = []
         self.sent: list[str] = []
         self.at_once = self.most_at_once = 0
@@ -42,9 +43,10 @@ class Store:
         self.most_at_once = max(self.at_once, self.most_at_once)
         await trio.sleep(self.takes_s)
         self.at_once -= 1
-        if self.refuse is not None:
-            self.outbox.put_off(file, self.refuse)
-            raise self.refuse
+        if (problem := self.refuse) is not None:
+            self.outbox.put_off(file, problem)
+            await trio.sleep(self.put_off_s)
+            raise problem
         self.sent.append(file.name)
         self.outbox.discard(file)
 
@@ -100,6 +102,39 @@ def test_an_hour_without_a_network_loses_nothing_and_does_not_hammer() -> None:
         store.refuse = None
         await trio.sleep(module.RETRY_MAX_S + 1)
         assert len(store.sent) == 20 and not len(outbox)
+
+    with_outbox(test)
+
+
+def test_a_file_that_takes_long_to_be_put_aside_after_its_failure_is_tried_again() -> None:
+    async def test(outbox: Outbox, store: Store) -> None:
+        store.refuse = StoreUnavailable("no route to host")
+        store.put_off_s = 10 * module.RETRY_FIRST_S  # a slow disk: the next try is due by then
+        outbox.add(File("letter"))
+        await trio.sleep(1)
+        assert store.tried
+        store.refuse = None
+        await trio.sleep(60)
+        assert store.sent == ["letter"] and not len(outbox)
+
+    with_outbox(test)
+
+
+def test_who_waits_hears_of_a_failure_that_was_not_the_outbox_s() -> None:
+    async def test(outbox: Outbox, store: Store) -> None:
+        file = File("letter")
+        outbox.add(file)
+        progress = outbox.wait_sent([file])
+        assert await anext(progress) == (1, 0)
+        async with trio.open_nursery() as nursery:
+            with trio.fail_after(module.GIVE_WAY_S / 2):
+                nursery.start_soon(fail_soon, outbox, file)
+                assert await anext(progress) == (1, 1)
+        assert not store.tried
+
+    async def fail_soon(outbox: Outbox, file: File) -> None:  # an fsync, say
+        await trio.sleep(module.GIVE_WAY_S / 4)
+        outbox.put_off(file, StoreUnavailable("no route to host"))
 
     with_outbox(test)
 
