@@ -13,10 +13,12 @@ from urllib.parse import quote, urlsplit
 from kumofs.errors import ConfigError
 
 S3_KEYS = ("endpoint", "region", "profile", "storage_class")
-OVERRIDABLE = ("catalog", "store", *S3_KEYS)
+NUMBERS = ("cache_mib",)
+OVERRIDABLE = ("catalog", "store", *S3_KEYS, *NUMBERS)
 """What `KUMOFS_<NAME>` and the flag `--<name>` may set, too; nothing of it is a secret."""
 KEYS: dict[str, type] = {
     **dict.fromkeys(OVERRIDABLE, str),
+    **dict.fromkeys(NUMBERS, int),
     "session_days": int,
     "bcrypt_cost": int,
     "deadline_s": int,
@@ -56,6 +58,8 @@ class Settings:
     bcrypt_cost: int = 12
     deadline_s: int = 30
     log_level: str = "INFO"
+    cache_mib: int | None = None
+    """How much the cache on disk may hold; 0: there is none; None: as much as the disk's size allows."""
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -83,10 +87,16 @@ def variable(key: str) -> str:
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """What the environment (or a flag, which becomes part of it) sets. ConfigError for a password in a URL."""
-    given = {key: value for key in OVERRIDABLE if (value := environ.get(variable(key)))}
-    for key, value in given.items():
+    given: dict[str, Any] = {}
+    for key in OVERRIDABLE:
+        value = environ.get(variable(key))
+        if not value:
+            continue
         if has_password(value):
             raise ConfigError(f"{variable(key)} has a password in it, which others could see: put it into config.toml, mode 0600")
+        if key in NUMBERS and not (value.isascii() and value.isdecimal()):
+            raise ConfigError(f"{variable(key)} is {value!r}: it must be a number, 0 or more")
+        given[key] = int(value) if key in NUMBERS else value
     return given
 
 
@@ -149,6 +159,8 @@ def read_file(path: Path) -> dict[str, Any]:
             raise ConfigError(f"{path}: unknown setting {key!r}; there are {', '.join(KEYS)}")
         if type(value) is not KEYS[key]:
             raise ConfigError(f"{path}: {key} must be of type {KEYS[key].__name__}")
+        if isinstance(value, int) and key in NUMBERS and value < 0:
+            raise ConfigError(f"{path}: {key} must be 0 or more")
         if isinstance(value, str) and has_password(value) and path.stat().st_mode & 0o077:
             raise ConfigError(f"{path} has a password in it and others may read it: chmod 600 {path}")
     return found

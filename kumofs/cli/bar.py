@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kumofs.daemon.control import Message
 from kumofs.errors import ControlRefused
@@ -24,3 +24,15 @@ def shown(title: str, messages: Iterator[Message]) -> int:
             if message.get("done"):
                 return int(message["failed"])
     raise ControlRefused("the mount ended before everything was done: what it staged is kept for the next mount")
+
+
+def shown_bytes(title: str, messages: Iterator[Message]) -> Message:
+    """Show {"bytes": n, "bytes_max": n} messages until the last one, which is returned. ControlRefused where they end early."""
+    columns = (TextColumn(title), BarColumn(), DownloadColumn(binary_units=True), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        for message in messages:
+            if "bytes" not in message or message.get("done"):
+                return message
+            progress.update(task, total=message["bytes_max"], completed=message["bytes"])
+    raise ControlRefused("the mount ended before everything was done")

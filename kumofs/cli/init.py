@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from rich.table import Column, Table
 from kumofs.catalog import open_engine
 from kumofs.catalog.atomicity import explanation, try_atomicity
 from kumofs.cli.signed_in import settings
-from kumofs.config import OVERRIDABLE, Settings, make_private_dir, shown, variable
+from kumofs.config import NUMBERS, OVERRIDABLE, Settings, make_private_dir, shown, variable
 from kumofs.errors import ConfigError
 from kumofs.store.protocol import Capabilities
 from kumofs.store.setting_up import set_up_store, survey
@@ -44,6 +45,7 @@ ABILITIES = {
     "versions": Words("versions", "what is overwritten or deleted is kept", "what is overwritten or deleted is gone"),
     "object_lock": Words("Object Lock", "files can be made unchangeable", "files of this bucket cannot be made unchangeable"),
     "sse": Words("encryption (SSE)", "the server encrypts when asked to", "objects lie there as they are"),
+    "many_at_once": Words("many deletions at once", "a folder goes in a few requests", ""),
     "local_files": Words("files on this machine", "a staged file becomes the object itself", ""),
 }
 """Capability: its words."""
@@ -110,7 +112,7 @@ def hints(found: Settings) -> Iterator[str]:
     if given:
         yield f"To use these without flags, write into {found.config_dir / 'config.toml'}:"
         for key, value in given:
-            yield f'    {key} = "{value}"'
+            yield f"    {key} = {value if key in NUMBERS else json.dumps(value)}"
     yield "Next: kumofs signup EMAIL, or kumofs signin EMAIL; kumofs doctor says what is wrong, if anything is."
 
 

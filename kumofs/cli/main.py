@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kumofs import __version__
-from kumofs.cli import account, doctor, files, init, mounting, sending, upkeep
+from kumofs.cli import account, caching, doctor, files, init, mounting, sending, upkeep
 from kumofs.cli.exit_status import status_of
 from kumofs.config import variable
 from kumofs.daemon.launch import Refused
@@ -43,14 +43,15 @@ def fail(message: str, status: int) -> None:
 @click.option("--region", help="Region of the bucket.")
 @click.option("--profile", help="Profile of the AWS configuration that has the credentials.")
 @click.option("--storage-class", help="Storage class of new objects.")
-def main(**flags: str | None) -> None:
+@click.option("--cache-mib", type=click.IntRange(0), help="What the cache on disk may hold, in MiB; 0: there is none.")
+def main(**flags: str | int | None) -> None:
     """Your files, kept as plain objects, mounted as a drive.
 
     The flags above override config.toml and KUMOFS_CATALOG, KUMOFS_STORE, … for this command.
     """
-    os.environ.update({variable(key): value for key, value in flags.items() if value is not None})  # the daemon inherits it
+    os.environ.update({variable(key): str(value) for key, value in flags.items() if value is not None})  # the daemon inherits it
 
 
-FAMILIES = (init, doctor, account, mounting, sending, files, upkeep)
+FAMILIES = (init, doctor, account, mounting, sending, files, caching, upkeep)
 for command in (command for family in FAMILIES for command in family.COMMANDS):
     main.add_command(command)

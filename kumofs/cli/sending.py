@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from kumofs.cli.bar import shown
 from kumofs.cli.exit_status import UNSAVED
+from kumofs.cli.files import explained
 from kumofs.cli.signed_in import settings
 from kumofs.daemon import control, runtime
 from kumofs.daemon.control import Message
@@ -92,7 +93,10 @@ def targets(path: str | None) -> list[tuple[runtime.Place, int | None]]:
             place = runtime.find_running(found, directory.parent.resolve() / directory.name)
         except NotMounted:
             continue
-        return [(place, full.stat().st_ino)]
+        try:
+            return [(place, full.stat().st_ino)]
+        except OSError as problem:
+            raise explained(full, problem) from problem
     raise NotMounted(f"{path} does not lie in a mount of kumofs: `kumofs status` shows what there is")
 
 

@@ -3,6 +3,7 @@
     {"do": "status"}   one line: what the mount is, what is still on its way
     {"do": "drain"}    a line for each step {"left": n}, then {"done": true, "failed": n}
     {"do": "sync"}     the same; with "inode": only that file, or what lies in that folder
+    {"do": "warm"}     of "inode": lines {"files": n, "files_max": n, "bytes": n, "bytes_max": n}; the last one has "done", too
     {"do": "settle"}   the same, of keys that do not follow their names yet
 
 Only the mount's own user and root are answered: the kernel says who asks (SO_PEERCRED).

@@ -18,6 +18,8 @@ from kumofs.accounts.emails import normalise_email
 from kumofs.accounts.sessions import check_session
 from kumofs.accounts.token_file import read_token
 from kumofs.accounts.users import User
+from kumofs.cache.disk import open_disk_cache
+from kumofs.cache.window import SHARED
 from kumofs.catalog import open_engine
 from kumofs.catalog.claims import read_inode
 from kumofs.catalog.numbers import Numbers
@@ -33,7 +35,7 @@ from kumofs.daemon.service import Service
 from kumofs.daemon.session_watch import watch
 from kumofs.daemon.upkeep import abort_left, keep_up
 from kumofs.errors import CatalogUnavailable, MountFailed, NotSignedIn
-from kumofs.fs import bounding, feed, saving, session, settling
+from kumofs.fs import bounding, feed, saving, session, settling, streaming
 from kumofs.fs.drive import Drive, Kernel
 from kumofs.fs.invalidation import Invalidation
 from kumofs.fs.orphans import Orphans
@@ -72,8 +74,12 @@ def run(settings: Settings, mount_point: Path, options: Options, ready: Callable
         check_source(user, options.source)
         store = open_store(settings.store, settings.s3)
         area = StagingArea.open(settings.state_dir, user.home)
+        SHARED.disk = None if store.capabilities.local_files else open_disk_cache(settings)
         with announced(settings, mount_point) as place:
             trio.run(Mount(settings, engine, store, area, user, token, mount_point, options, place, service, ready).run)
+        SHARED.whole_files.close()
+        if SHARED.disk is not None:
+            SHARED.disk.close()
         area.close()
         store.close()
     finally:
@@ -164,6 +170,7 @@ class Mount:
             outbox=Outbox(self.area),
             write_through=self.options.write_through,
             deadline_s=self.settings.deadline_s,
+            disk_cache=SHARED.disk,
             shown_owner=(os.getuid(), os.getgid()) if self.options.ownership is Ownership.MOUNTER else None,
         )
 
@@ -177,6 +184,8 @@ class Mount:
             nursery.start_soon(drive.orphans.run)
             nursery.start_soon(drive.outbox.run, partial(saving.save, drive))
             nursery.start_soon(settling.Settler(drive).run)
+            nursery.start_soon(drive.ahead.run)
+            nursery.start_soon(streaming.Streamer(drive).run)
             nursery.start_soon(watch, drive, self.token)
             nursery.start_soon(keep_up, drive)
             nursery.start_soon(abort_left, drive)
@@ -197,6 +206,9 @@ class Mount:
                         yield message
             case {"do": "sync"}:
                 async for message in replies.synced(drive, self.within(request)):
+                    yield message
+            case {"do": "warm"}:
+                async for message in replies.warmed(drive, self.within(request)):
                     yield message
             case {"do": "settle"}:
                 async for message in replies.settled(drive):

@@ -8,8 +8,10 @@ import trio
 
 from kumofs.catalog.claims import read_inode
 from kumofs.daemon.control import Message
+from kumofs.errors import KumofsError
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
+from kumofs.fs.warming import Progress, warm
 from kumofs.model import parent_of
 
 ERRORS_SHOWN = 20
@@ -57,6 +59,37 @@ async def settled(drive: Drive) -> AsyncIterator[Message]:
         if not left and not len(drive.outbox):
             break
     yield {"left": 0, "done": True, "failed": 0}
+
+
+async def warmed(drive: Drive, ino: int | None) -> AsyncIterator[Message]:
+    """Fetch a file, or what lies in a directory, into the cache on disk: how far it is … {"done": true, "failed": n, …}.
+
+    {"off": why} where there is no such cache, {"error": why} where it cannot be known what there is to fetch.
+    """
+    if drive.store.capabilities.local_files:
+        yield {"off": "the store lies on this machine: there is nothing to fetch ahead"}
+        return
+    if drive.disk_cache is None:
+        yield {"off": "the cache on disk is off (cache_mib = 0): there is nowhere to fetch to"}
+        return
+    progress = Progress()
+    try:
+        async for progress in warm(drive, drive.disk_cache, drive.tree.root.ino if ino is None else ino):
+            yield told(progress)
+    except KumofsError as problem:
+        yield {"error": str(problem) or type(problem).__name__}
+        return
+    yield {**told(progress), "done": True, "failed": progress.failed, "problem": progress.problem, "full": progress.full}
+
+
+def told(progress: Progress) -> Message:
+    """How far it is."""
+    return {
+        "files": progress.files,
+        "files_max": progress.files_max,
+        "bytes": progress.size_bytes,
+        "bytes_max": progress.bytes_max,
+    }
 
 
 async def drained(drive: Drive) -> AsyncIterator[Message]:
