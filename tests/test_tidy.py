@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sharing": {"catalog", "store"},
     "fs": {"catalog", "cache", "staging", "sharing", "store"},
     "daemon": {"catalog", "store", "cache", "staging", "accounts", "sharing", "fs"},
-    "cli": {"daemon", "accounts", "sharing", "catalog", "staging", "store"},
+    "cli": {"daemon", "accounts", "sharing", "catalog", "staging", "store", "cache"},
     "__main__": {"cli"},
 }
 """Room: the rooms it may import besides the ground floor; docs/decisions/0001 says where this differs from the first sketch."""
@@ -31,7 +31,6 @@ DRIVERS = {
     "pymongo": ["catalog/mongo.py", "catalog/mongo_certain.py", "catalog/mongo_errors.py", "catalog/mongo_steps.py"],
     "boto3": ["store/s3_client.py"],
     "botocore": ["store/s3_capabilities.py", "store/s3_client.py", "store/s3_errors.py", "store/s3_setup.py"],
-    "urllib3": ["store/s3_errors.py", "store/s3_reach.py", "store/s3_wire.py"],
     "bcrypt": ["accounts/passwords.py"],
     "pyfuse3": ["fs/attributes.py", "fs/boundary.py", "fs/invalidation.py", "fs/operations.py", "fs/session.py"],
 }

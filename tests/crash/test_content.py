@@ -12,17 +12,22 @@ import pytest
 from kumofs.cache.reader import Reader
 from kumofs.catalog.claims import read_inode
 from kumofs.catalog.create import create, make_root
+from kumofs.catalog.inodes import lookup
 from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.port import Engine
 from kumofs.catalog.unlink import unlink
 from kumofs.model import Inode, Kind
-from kumofs.staging import keys
+from kumofs.staging import keys, part_plan, stream, streaming
 from kumofs.staging.area import StagingArea
+from kumofs.staging.begun import BegunUploads
 from kumofs.staging.collect import collect
 from kumofs.staging.commit import Outcome, commit, roll_forward
-from kumofs.staging.reclaim import reclaim
+from kumofs.staging.conflict import keep_both
+from kumofs.staging.journal import read_record
+from kumofs.staging.reclaim import reclaim, reclaim_many, strip_many
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import Store
+from tests.crash.in_parts import InParts
 
 
 class Stopped(BaseException):
@@ -164,6 +169,123 @@ def test_an_append_stopped_anywhere_is_done_again_and_is_no_conflict_with_itself
         assert machine.read() == (b"old new more" if goes_on else b"old new")
 
 
+LARGE = b"0123456789abcdefghijklmnopqrstuvwxyz"
+CHANGES: dict[str, tuple[Callable[[StagedFile], object], bytes]] = {
+    "in the middle": (lambda staged: staged.write(15, b"XY"), LARGE[:15] + b"XY" + LARGE[17:]),
+    "at the end": (lambda staged: staged.write(36, b"XY"), LARGE + b"XY"),
+    "cut": (lambda staged: staged.truncate(18), LARGE[:18]),
+    "cut and written on": (lambda staged: (staged.truncate(18), staged.write(20, b"X")), LARGE[:18] + b"\0\0X"),
+}
+
+
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of a few bytes are changed as large ones are."""
+    monkeypatch.setattr(part_plan, "COPIED_MIN_BYTES", 1)
+
+
+@pytest.mark.directory_store
+@pytest.mark.parametrize("then", ["at once", "once it was read", "once it was written on"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_in_parts_stopped_anywhere_can_be_done_again(machines, in_parts, change, then) -> None:
+    act, changed = CHANGES[change]
+    journal = []
+
+    def prepare(machine: Machine) -> StagedFile:
+        machine.write(LARGE)
+        staged = StagedFile(machine.area, machine.file.ino, machine.inode().content)
+        act(staged)
+        journal.append(staged.record())
+        return staged
+
+    stops = 0
+    for machine in stop_everywhere(machines, prepare, lambda engine, store, staged: commit(engine, InParts(store), staged)):
+        stops += 1
+        again, expected = StagedFile.restore(machine.area, journal[-1]), changed
+        if then == "once it was read":
+            assert machine.read() in (LARGE, changed)
+        if then == "once it was written on":
+            again.write(5, b"Z")
+            again, expected = StagedFile.restore(machine.area, again.record()), changed[:5] + b"Z" + changed[6:]
+        assert commit(machine.engine, InParts(machine.store), again).outcome is Outcome.COMMITTED
+        assert machine.read() == expected
+        machine.area.begun.abort_left(machine.store)
+        assert list(machine.store.list_uploads()) == []
+        assert [info.key for info in machine.store.list()] == [machine.inode().content.key]
+    assert stops >= 5
+
+
+@pytest.mark.directory_store
+def test_a_change_in_parts_sends_what_changed(machines, in_parts) -> None:
+    machine = machines()
+    machine.write(LARGE)
+    staged = StagedFile(machine.area, machine.file.ino, machine.inode().content)
+    staged.write(15, b"XY")
+    commit(machine.engine, InParts(machine.store), staged)
+    assert machine.read() == LARGE[:15] + b"XY" + LARGE[17:]
+    assert staged.present.as_list() == [(13, 17)], "a part of the least length around it, and no more, was brought in"
+
+
+@pytest.mark.directory_store
+def test_a_change_in_parts_that_lost_is_kept_beside(machines, in_parts) -> None:
+    machine = machines()
+    machine.write(LARGE)
+    mine = StagedFile(machine.area, machine.file.ino, machine.inode().content)
+    mine.write(15, b"XY")
+    theirs = StagedFile(StagingArea.open(machine.area.directory.parents[2], "h"), machine.file.ino, machine.inode().content)
+    theirs.write(0, b"THEIRS")
+    store = InParts(machine.store)
+    assert commit(machine.engine, store, theirs).outcome is Outcome.COMMITTED
+    lost = commit(machine.engine, store, mine)
+    assert lost.outcome is Outcome.CONFLICT
+    beside = keep_both(machine.engine, store, Numbers(machine.engine), mine, lost.inode, "host")
+    done = commit(machine.engine, store, mine)
+    assert machine.read() == b"THEIRS" + LARGE[6:]
+    assert (done.outcome, done.inode.ino) == (Outcome.COMMITTED, beside.ino)
+    # what it began from is gone: what was not written is as the other one left it
+    assert machine.store.get(done.inode.content.key) == b"THEIRS" + LARGE[6:15] + b"XY" + LARGE[17:]
+
+
+@pytest.mark.directory_store
+@pytest.mark.parametrize("then", ["at once", "once it was written on"])
+def test_a_stream_stopped_anywhere_leaves_a_file_that_can_be_sent(machines, monkeypatch, then) -> None:
+    for module in (stream, streaming):
+        monkeypatch.setattr(module, "PART_BYTES", 8)
+    body = LARGE[:5] + b"Z" + LARGE[6:]
+
+    def act(engine: Engine, store: Store, staged: StagedFile) -> None:
+        far = InParts(store)
+        under_way = streaming.begin(engine, far, staged)
+        staged.begin_stream(under_way)
+        while streaming.send_next(far, staged, under_way):
+            pass
+        staged.write(5, b"Z")
+        staged.journal(durable=False)
+        commit(engine, far, staged)
+
+    def prepare(machine: Machine) -> StagedFile:
+        staged = StagedFile(machine.area, machine.file.ino, None)
+        staged.write(0, LARGE)
+        staged.journal(durable=False)
+        return staged
+
+    stops = 0
+    for machine in stop_everywhere(machines, prepare, act):
+        stops += 1
+        record = read_record(machine.area.journal_path(machine.file.ino))
+        again, expected = StagedFile.restore(machine.area, record), body if LAST[-1].read(5, 1) == b"Z" else LARGE
+        if then == "once it was written on":
+            again.write(0, b"Y")
+            again, expected = StagedFile.restore(machine.area, again.record()), b"Y" + expected[1:]
+        assert commit(machine.engine, InParts(machine.store), again).outcome is Outcome.COMMITTED
+        assert machine.read() == expected
+        BegunUploads(machine.area.directory).abort_left(machine.store)
+        assert list(machine.store.list_uploads()) == []
+        assert not collect(machine.engine, machine.store, "h", young_s=0).damaged
+        assert [info.key for info in machine.store.list()] == [machine.inode().content.key]
+    assert stops > 12
+
+
 def record_of(machine: Machine) -> Any:
     """What the journal of the stopped commit would hold."""
     return LAST[-1].record()
@@ -240,6 +362,51 @@ def test_a_late_put_of_the_dead_is_removed_and_told(machines) -> None:
     machine.store.put("h/late", b"late", metadata={"kumo-ino": "4711", "kumo-data": "x"})
     assert collect(machine.engine, machine.store, "h", young_s=0).late_puts == 1
     assert [info.key for info in machine.store.list()] == ["h/f"]
+
+
+def test_the_removal_of_many_stopped_anywhere_is_ended_by_a_collection(machines, monkeypatch) -> None:
+    monkeypatch.setattr(keys, "FREE_BOUND_S", -1.0)
+    inos: list[int] = []
+
+    def prepare(machine: Machine) -> None:
+        inos.clear()
+        for number in range(3):
+            machine.file = create(machine.engine, Numbers(machine.engine), machine.root, f"{number}", machine.file)
+            machine.write(b"bytes")
+            unlink(machine.engine, machine.root, f"{number}", 2)
+            inos.append(machine.file.ino)
+
+    def act(engine: Engine, store: Store, _: None) -> None:
+        strip_many(engine, store, inos)
+        reclaim_many(engine, store, inos)
+
+    stops = 0
+    for machine in stop_everywhere(machines, prepare, act):
+        stops += 1
+        collect(machine.engine, machine.store, "h", young_s=0)
+        assert list(machine.store.list()) == []
+        assert machine.engine.scan("objects") == []
+        assert all(read_inode(machine.engine, ino) is None for ino in inos)
+    assert stops > 8
+
+
+def test_of_many_those_that_are_in_use_again_or_have_other_bytes_stay(machines) -> None:
+    machine = machines()
+    machine.write(b"kept")
+    create(machine.engine, Numbers(machine.engine), machine.root, "other", machine.file)
+    other = lookup(machine.engine, machine.root, "other")
+    machine.file, kept = other, machine.file
+    machine.write(b"gone")
+    unlink(machine.engine, machine.root, "other", 2)
+    machine.store.put("h/other", b"somebody else's")
+    strip_many(machine.engine, machine.store, [kept.ino, other.ino, 4711])
+    assert {info.key: machine.store.get(info.key) for info in machine.store.list()} == {
+        "h/f": b"kept",
+        "h/other": b"somebody else's",
+    }
+    reclaim_many(machine.engine, machine.store, [kept.ino, other.ino, 4711])
+    assert read_inode(machine.engine, kept.ino).names
+    assert read_inode(machine.engine, other.ino) is None
 
 
 def test_what_ended_halfway_in_the_catalog_is_collected(machines) -> None:

@@ -21,15 +21,21 @@ from kumofs.catalog.create import create, make_root
 from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.rename import rename
 from kumofs.catalog.unlink import unlink
-from kumofs.model import Inode, Kind, entry_id
-from kumofs.staging import keys
+from kumofs.model import Inode, Kind, ObjectRecord, entry_id
+from kumofs.staging import keys, part_plan, stream, streaming
 from kumofs.staging.area import StagingArea
 from kumofs.staging.collect import collect
 from kumofs.staging.commit import Outcome, commit, roll_forward
-from kumofs.staging.reclaim import reclaim
+from kumofs.staging.free_many import free_keys
+from kumofs.staging.reclaim import reclaim, reclaim_many, strip_many
 from kumofs.staging.settle import Settled, settle
 from kumofs.staging.staged import StagedFile
+from tests.crash.in_parts import InParts
 
+WRITERS = ("write", "edit", "stream")
+UNLINKS = ("unlink", "unlink of many")
+LARGE = b"0123456789abcdefghijklmnopqrstuvwxyz"
+EDIT_AT = 15
 QUIET = ("now_us", "capabilities", "quick")
 SERVERS = [name for name in ("KUMOFS_TEST_MONGODB", "KUMOFS_TEST_S3") if os.environ.get(name)]
 SCHEDULES_STEP = int(os.environ.get("KUMOFS_TEST_SCHEDULES_STEP") or (5 if SERVERS else 1))
@@ -62,7 +68,13 @@ class Mount:
 
     def __init__(self, bench: Bench, verb: str, body: bytes) -> None:
         self.bench, self.verb, self.body = bench, verb, body
-        self.staged = bench.stage(body) if verb == "write" else None
+        self.staged: StagedFile | None = None
+        if verb == "write":
+            self.staged = bench.stage(body)
+        if verb == "stream":
+            self.staged = bench.stage_stream(body)
+        if verb == "edit":
+            self.staged, self.body = bench.stage_edit(body[-2:])
         self.result: Any = None
         self.thread = greenlet.greenlet(self._work)
 
@@ -70,11 +82,21 @@ class Mount:
         engine, store = (Stepping(part, lambda: self.thread.parent.switch()) for part in (self.bench.engine, self.bench.store))
         if self.verb == "write":
             self.result = commit(engine, store, self.staged).outcome
+        elif self.verb in ("edit", "stream"):
+            self.result = commit(engine, InParts(store), self.staged).outcome
         elif self.verb == "settle":
             self.result = settle(engine, store, self.bench.ino)
+        elif self.verb == "settle of many":
+            left: dict[ObjectRecord, str] = {}
+            self.result = settle(engine, store, self.bench.ino, left=left)
+            free_keys(engine, store, left)
         elif self.verb == "unlink":
             unlink(engine, self.bench.root, self.bench.name, 2)
             reclaim(engine, store, self.bench.ino)
+        elif self.verb == "unlink of many":
+            unlink(engine, self.bench.root, self.bench.name, 2)
+            strip_many(engine, store, [self.bench.ino])
+            reclaim_many(engine, store, [self.bench.ino])
         else:
             collect(engine, store, "h", young_s=0)
 
@@ -115,13 +137,33 @@ class Bench:
             rename(engine, entry_id(self.root, "f"), entry_id(self.root, "g"), 2)
 
     def stage(self, body: bytes) -> StagedFile:
-        inode = read_inode(self.engine, self.ino)
-        self.areas.append(StagingArea.open(self.base, "h"))
-        self.staged.append(StagedFile(self.areas[-1], self.ino, inode.content))
-        staged = self.staged[-1]
+        staged = self.begin()
         staged.truncate(0)
         staged.write(0, body)
         return staged
+
+    def stage_edit(self, body: bytes) -> tuple[StagedFile, bytes]:
+        """Some bytes in the middle of what is there, and what the file then is."""
+        staged = self.begin()
+        staged.write(EDIT_AT, body)
+        return staged, self.begun[:EDIT_AT] + body + self.begun[EDIT_AT + len(body) :]
+
+    def stage_stream(self, body: bytes) -> StagedFile:
+        """A new file all of whose parts have gone out while it was written."""
+        staged, far = self.begin(), InParts(self.store)
+        staged.write(0, body)
+        under_way = streaming.begin(self.engine, far, staged)
+        assert under_way is not None
+        staged.begin_stream(under_way)
+        while streaming.send_next(far, staged, under_way):
+            pass
+        return staged
+
+    def begin(self) -> StagedFile:
+        inode = read_inode(self.engine, self.ino)
+        self.areas.append(StagingArea.open(self.base, "h"))
+        self.staged.append(StagedFile(self.areas[-1], self.ino, inode.content))
+        return self.staged[-1]
 
     def close(self) -> None:
         """There are thousands of them in a test."""
@@ -133,7 +175,7 @@ class Bench:
     def check(self, *mounts: Mount) -> None:
         """What was acknowledged can be read; after a collection nothing is over."""
         for mount in mounts:
-            if mount.verb == "write":
+            if mount.verb in WRITERS:
                 assert mount.result in (Outcome.COMMITTED, Outcome.CONFLICT, Outcome.UNLINKED)
         for _ in range(3):
             found = collect(self.engine, self.store, "h", young_s=0)
@@ -141,7 +183,7 @@ class Bench:
         inode = read_inode(self.engine, self.ino)
         stored = {info.key: self.store.get(info.key) for info in self.store.list("h/")}
         if inode is None or not inode.names:
-            assert any(mount.verb == "unlink" for mount in mounts)
+            assert any(mount.verb in UNLINKS for mount in mounts)
             assert not stored and not self.engine.scan("objects")
             return
         for _ in range(3):
@@ -158,7 +200,7 @@ class Bench:
             assert list(stored) == [inode.content.key]
             assert stored[inode.content.key] in expected
             assert [doc["_id"] for doc in self.engine.scan("objects")] == [inode.content.key]
-        writers = [mount for mount in mounts if mount.verb == "write"]
+        writers = [mount for mount in mounts if mount.verb in WRITERS]
         if len(writers) == 2 and self.begun is not None:
             assert len(acknowledged) == 1, "one of two writers from the same bytes keeps the name, the other a copy"
 
@@ -202,7 +244,7 @@ def all_schedules(limit: int) -> Iterator[Schedule]:
         yield lambda first, second, size=size: turns(second, first, size)
 
 
-PAIRS = [pair for pair in itertools.combinations_with_replacement(("write", "unlink", "gc"), 2) if pair != ("unlink", "unlink")]
+PAIRS = [pair for pair in itertools.combinations_with_replacement(("write", *UNLINKS, "gc"), 2) if not {*pair} <= {*UNLINKS}]
 
 
 @pytest.fixture
@@ -247,11 +289,34 @@ def test_whatever_crosses_nothing_acknowledged_is_lost(parts, tmp_path, monkeypa
         cross(Bench(engine, store, tmp_path / str(number), begun), pair, run, monkeypatch)
 
 
-@pytest.mark.parametrize("beside", ["settle", "write", "unlink", "gc"])
-def test_a_file_that_moved_is_settled_whatever_crosses(parts, tmp_path, monkeypatch, beside) -> None:
+@pytest.mark.parametrize("beside", ["settle", "write", "unlink", "unlink of many", "gc"])
+@pytest.mark.parametrize("settler", ["settle", "settle of many"])
+def test_a_file_that_moved_is_settled_whatever_crosses(parts, tmp_path, monkeypatch, settler, beside) -> None:
     engine, store = parts
-    for number, run in schedules(30, beside):
-        cross(Bench(engine, store, tmp_path / str(number), b"begun", moved=True), ("settle", beside), run, monkeypatch)
+    for number, run in schedules(30, (settler, beside)):
+        cross(Bench(engine, store, tmp_path / str(number), b"begun", moved=True), (settler, beside), run, monkeypatch)
+
+
+@pytest.mark.directory_store
+@pytest.mark.parametrize("beside", ["edit", "write", "unlink", "gc", "settle"])
+def test_an_edit_in_parts_loses_nothing_whatever_crosses(parts, tmp_path, monkeypatch, beside) -> None:
+    monkeypatch.setattr(part_plan, "COPIED_MIN_BYTES", 1)
+    engine, store = parts
+    for number, run in schedules(20, beside):
+        bench = Bench(engine, store, tmp_path / str(number), LARGE, moved=beside == "settle")
+        cross(bench, ("edit", beside), run, monkeypatch)
+    assert list(store.list_uploads()) == []
+
+
+@pytest.mark.directory_store
+@pytest.mark.parametrize("beside", ["write", "unlink", "gc"])
+def test_a_stream_loses_nothing_whatever_crosses(parts, tmp_path, monkeypatch, beside) -> None:
+    for module in (stream, streaming):
+        monkeypatch.setattr(module, "PART_BYTES", len(b"bytes 0"))
+    engine, store = parts
+    for number, run in schedules(20, beside):
+        cross(Bench(engine, store, tmp_path / str(number), None), ("stream", beside), run, monkeypatch)
+    assert list(store.list_uploads()) == []
 
 
 @pytest.mark.parametrize("conditional", [True, False], ids=["conditional delete", "plain delete"])

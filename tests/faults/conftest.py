@@ -260,12 +260,15 @@ class Person:
             self.files[name] = {body}
 
     def look_around(self) -> None:
-        """See the names, but no bytes, and nothing of `cold`."""
+        """See the names, but no bytes, and nothing of `cold`. What an earlier fault holds up may linger."""
         until("what the other machine wrote", lambda: (self.drive / "new" / "first").exists())
-        assert (self.drive / "cold").is_dir()
+        until("all folders", self.sees_all)
+
+    def sees_all(self) -> bool:
         for folder in ("warm", "edited", "renamed", "saved", "new"):
             for path in (self.drive / folder).iterdir():
                 path.stat()
+        return (self.drive / "cold").is_dir()
 
     def work(self) -> None:
         """One of everything, at the same time and each in a folder of its own: the kernel lets folders wait for each other."""

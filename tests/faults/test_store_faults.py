@@ -54,8 +54,7 @@ def test_what_is_closed_meanwhile_says_why_it_waits_and_goes_out_by_itself(
         for path, body in zip(paths, bodies.values(), strict=True):
             path.write_bytes(body)
         for path in paths:
-            until("the failure", lambda path=path: state(path).startswith("error: "))
-            assert told in state(path)
+            until("the failure", lambda path=path: state(path).startswith("error: ") and told in state(path))
         said = " ".join(person.world.run("status").split())
         assert "failed and are tried again" in said
         assert told in said

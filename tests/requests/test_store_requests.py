@@ -28,7 +28,7 @@ from kumofs.offload import Lane
 from kumofs.staging.area import StagingArea
 from kumofs.staging.collect import collect
 from kumofs.staging.commit import Outcome, commit
-from kumofs.staging.reclaim import reclaim
+from kumofs.staging.reclaim import reclaim, strip_many
 from kumofs.staging.settle import Settled, settle
 from kumofs.staging.staged import StagedFile
 from kumofs.store.s3 import PART_BYTES, S3Store
@@ -53,18 +53,31 @@ class Drive:
         self.numbers = Numbers(self.engine)
         self.root = make_root(self.engine, "h", "o", 0, 0)
         self.sent: list[tuple[str, str]] = []
+        self.body_bytes = 0
+        """What the bodies of requests had."""
+        self.read_bytes = 0
+        """What was fetched by those who read ranges."""
         self.note_requests()
 
     def note_requests(self) -> None:
         """Both clients, just before the line."""
         pool, client = self.store._wire._pool, self.store._client
-        send = pool.urlopen
+        send = pool.exchange
 
         def noted(method: str, target: str, **how: Any) -> Any:
             self.sent.append((method, target))
+            self.body_bytes += int(how["headers"].get("Content-Length", 0))
             return send(method, target, **how)
 
-        pool.urlopen = noted
+        get = self.store.get
+
+        def counted(*what: Any, **how: Any) -> bytes:
+            body = get(*what, **how)
+            self.read_bytes += len(body)
+            return body
+
+        self.store.get = counted  # type: ignore[method-assign]
+        pool.exchange = noted
         client.meta.events.register("before-send.s3", lambda request, **_: self.sent.append((request.method, request.url)))
 
     def requests(self, act: Callable[[], object]) -> list[tuple[str, str]]:
@@ -98,6 +111,15 @@ class Drive:
     def move(self, old: str, new: str) -> None:
         rename(self.engine, entry_id(self.root, old), entry_id(self.root, new), 2)
 
+    def change(self, name: str, act: Callable[[StagedFile], object]) -> None:
+        """Commit a change of a file; nothing else of it is here."""
+        inode = self.inode(name)
+        staged = StagedFile(self.area, inode.ino, inode.content)
+        act(staged)
+        self.body_bytes = self.read_bytes = 0
+        assert commit(self.engine, self.store, staged).outcome is Outcome.COMMITTED
+        staged.forget()
+
     def settle(self, name: str) -> None:
         assert settle(self.engine, self.store, self.inode(name).ino) is Settled.MOVED
 
@@ -127,7 +149,9 @@ class Drive:
 
 
 @pytest.fixture
-def drive(tmp_path: Path, open_empty_store) -> Iterator[Drive]:
+def drive(tmp_path: Path, open_empty_store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drive]:
+    """The objects are taken for old ones: what was written just now is looked at once more on versitygw."""
+    monkeypatch.setattr("kumofs.store.s3_headers.JUST_NOW_S", -60)
     with open_empty_store(tmp_path / "store") as store:
         made = Drive(tmp_path, store)
         yield made
@@ -155,21 +179,57 @@ def test_files(drive: Drive) -> None:
         ("the same, empty", 1, lambda: drive.make("empty", b"")),
         ("rewrite of it", 1, lambda: drive.write("a", b"again")),
         ("rename", 0, lambda: drive.move("a", "b")),
-        ("its settling", 6, lambda: drive.settle("b")),
+        ("its settling", 4, lambda: drive.settle("b")),
         ("cold read of it", 1, lambda: drive.read("b", 0, 5)),
-        ("unlink and reclaim", 3, lambda: drive.remove("b")),
+        ("unlink and reclaim", 2, lambda: drive.remove("b")),
         ("a file of 3 MiB", 1, lambda: drive.make("c", os.urandom(COPY_BYTES))),
         ("its rename", 0, lambda: drive.move("c", "d")),
-        ("its settling by a copy of the server", 9, lambda: drive.settle("d")),
+        ("its settling by a copy of the server", 8, lambda: drive.settle("d")),
         ("a file of three parts", 6, lambda: drive.make("large", os.urandom(LARGE_BYTES))),
         ("its rewrite", 6, lambda: drive.write("large", os.urandom(LARGE_BYTES))),
         ("cold read of a range of it", 1, lambda: drive.read("large", PART_BYTES, 4096)),
-        ("its unlink and reclaim", 3, lambda: drive.remove("large")),
+        ("its unlink and reclaim", 2, lambda: drive.remove("large")),
     ]
     assert not grown(drive, verbs)
+
+
+def test_changes_of_a_large_file(drive: Drive) -> None:
+    """What is sent and fetched for them; the server copies the rest. Numbers are those of a file of 1 GiB as well."""
+    size = 96 << 20
+    body = bytearray(os.urandom(size))
+    drive.make("large", body)
+    part, block, more = drive.store.capabilities.part_min_bytes, os.urandom(4096), os.urandom(1 << 20)
+    xml = 4096  # the list of parts
+    cases: list[tuple[str, int, int, int, Callable[[StagedFile], object]]] = [
+        ("an edit of 4 KiB in its middle", 8, part, part, lambda staged: staged.write(size // 2, block)),
+        ("an append of 1 MiB", 7, len(more), 0, lambda staged: staged.write(size, more)),
+        ("a cut to its half", 5, 0, 0, lambda staged: staged.truncate(size // 2)),
+    ]
+    for title, most, sent, fetched, act in cases:
+        assert not grown(drive, [(title, most, lambda act=act: drive.change("large", act))])
+        print(f"{title}: {drive.body_bytes} bytes sent, {drive.read_bytes} fetched")
+        assert sent <= drive.body_bytes <= sent + xml
+        assert drive.read_bytes <= fetched
+        assert not list(drive.area.directory.glob("*.upload"))
+    body[size // 2 : size // 2 + len(block)] = block
+    content = drive.content("large")
+    assert content.size == size // 2
+    assert drive.store.get(content.key) == body[: size // 2]
 
 
 def test_a_pass_over_files_that_are_in_order(drive: Drive) -> None:
     for number in range(50):
         drive.make(f"{number}", SMALL)
     assert not grown(drive, [("gc of 50 files", 3, drive.collect)])
+
+
+def test_a_folder_of_files_that_is_removed(drive: Drive) -> None:
+    """One by one where the server decides the condition of a deletion itself."""
+    inos = []
+    for number in range(50):
+        drive.make(f"{number}", SMALL)
+        inos.append(drive.inode(f"{number}").ino)
+        unlink(drive.engine, drive.root, f"{number}", 2)
+    most = 2 if drive.store.capabilities.many_at_once else 100
+    assert not grown(drive, [("50 files", most, lambda: strip_many(drive.engine, drive.store, inos))])
+    assert list(drive.store.list()) == []
