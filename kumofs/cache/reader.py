@@ -23,13 +23,14 @@ class Reader:
     `held`, and the last of them lets go.
     """
 
-    def __init__(self, store: Store, content: Content, memory: Memory = SHARED) -> None:
+    def __init__(self, store: Store, content: Content, memory: Memory = SHARED, fd: int | None = None) -> None:
+        """`fd`: a file with these very bytes, open; owned from here on."""
         self.content = content
         self._store = store
         self._holders = 0
         self._closed = False
         self._window: Window | None = None
-        self._fd = self._open()
+        self._fd = self._open() if fd is None else fd
         if self._fd is None:
             self._window = Window(store, content, memory)
         self._nowait = self._fd is not None

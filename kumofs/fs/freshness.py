@@ -65,9 +65,10 @@ def bring_up(drive: Drive, node: Node) -> None:
     node.listed -= 1
     reader = node.reader
     if reader is not None and inode.content is not None and not reader.reads(inode.content):
-        node.close_reader()
         if node.opens:
             hold_bytes(drive, node)
+        else:
+            node.close_reader()
     pages_stale = node.staged is None and node.kernel_data not in (None, node.data)
     if pages_stale or node.told not in (None, node.shown):
         drive.kernel.forget_inode(node.ino, bytes_too=pages_stale)

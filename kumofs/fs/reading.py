@@ -108,8 +108,13 @@ async def read_unwritten(drive: Drive, node: Node, staged: StagedFile, gaps: lis
 
 
 async def has_moved(drive: Drive, node: Node, looked_at: Content | None) -> bool:
-    """Whether the bytes are not where we looked because their key has followed a rename, or others were committed."""
+    """Whether the bytes are not where we looked because their key has followed a rename, or others were committed.
+
+    StaleHandle where the file has no name any more: whoever took the last one may have freed the bytes, and none are lost.
+    """
     await drive.tree.refresh(node)
+    if not node.inode.names:
+        raise StaleHandle(f"inode {node.ino} was removed elsewhere, and its bytes with it")
     return node.inode.content is not None and node.inode.content != looked_at
 
 
@@ -126,9 +131,13 @@ def hold_bytes(drive: Drive, node: Node) -> bool:
 
     False: they are not where the catalog says, or cannot be reached.
     """
-    if node.reader is None and node.staged is None and node.inode.content is not None:
-        try:
-            node.reader = Reader(drive.store, node.inode.content)
-        except KumofsError:
-            return False
+    content = node.inode.content
+    if node.staged is not None or content is None or (node.reader is not None and node.reader.reads(content)):
+        return True
+    try:
+        reader = Reader(drive.store, content)
+    except KumofsError:
+        return False
+    node.close_reader()
+    node.reader = reader
     return True

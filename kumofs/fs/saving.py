@@ -7,14 +7,17 @@ A failed upload is noted, and tried again by the outbox, at unmount, and by the 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from kumofs.cache.reader import Reader
 from kumofs.catalog.inodes import read_inode
 from kumofs.errors import CatalogUnavailable, KumofsError
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
+from kumofs.fs.reading import hold_bytes
 from kumofs.model import name_of, parent_of
 from kumofs.offload import to_the_end
 from kumofs.staging.commit import Committed, Outcome, commit
@@ -70,15 +73,30 @@ async def conclude(drive: Drive, node: Node, staged: StagedFile, done: Committed
     elif done.outcome is Outcome.UNLINKED:
         drive.outbox.discard(node)
         return  # open files live on in the staging area; the last close discards them
-    else:
+    reader = None
+    if done.outcome is Outcome.COMMITTED:
+        reader = reader_of(drive, node, staged, done)
         staged.forget(heir_of(drive, staged, done))
     drive.outbox.discard(node)
     node.staged = None
     node.close_reader()
+    node.reader = reader
+    if node.opens:
+        hold_bytes(drive, node)
     note_kernel(drive, node, done)
     if done.inode is not None and done.inode.moved_us:
         drive.moved.add(node.ino)
     drive.tree.drop_unused(node)
+
+
+def reader_of(drive: Drive, node: Node, staged: StagedFile, done: Committed) -> Reader | None:
+    """What whoever has the file open reads on from, whatever others do to it meanwhile: where the store lies on this machine
+    the staged file has become the object, or is as good."""
+    content = done.inode.content if done.inode is not None else None
+    local = drive.store.capabilities.local_files
+    if not local or not node.opens or content is None or content.data != staged.data or staged.gaps(0, staged.size):
+        return None
+    return Reader(drive.store, content, fd=os.dup(staged.fd))
 
 
 def heir_of(drive: Drive, staged: StagedFile, done: Committed) -> Callable[[Path], bool] | None:

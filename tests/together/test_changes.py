@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
 from pathlib import Path
 
+import pytest
+
+from kumofs.config import load_settings
 from tests.together.conftest import TwoMounts
 
 
@@ -132,3 +136,53 @@ def test_a_file_that_becomes_shorter_elsewhere_shows_no_zeros(two_mounts: TwoMou
         assert os.pread(fd, 4096, 4096) == new[4096:8192]
     finally:
         os.close(fd)
+
+
+def gone(mounts: TwoMounts) -> bool:
+    """Whether the store has none of the home's objects any more."""
+    return not list(mounts.here.store.list("ada/"))
+
+
+def reread(fd: int) -> bytes:
+    """What is read at the beginning of an open file, not from the kernel's pages."""
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    return os.pread(fd, 100, 0)
+
+
+@pytest.mark.directory_store
+def test_a_file_opened_while_it_is_saved_is_read_on_after_it_was_removed_elsewhere(two_lazy_mounts: TwoMounts) -> None:
+    mounts = two_lazy_mounts
+    (mounts.one / "a").write_bytes(b"bytes")
+    with open(mounts.one / "a", "rb", buffering=0) as file:
+        mounts.seen("the object", lambda: not gone(mounts))
+        mounts.seen("create", (mounts.two / "a").exists)
+        os.unlink(mounts.two / "a")
+        mounts.seen("the bytes are freed", lambda: gone(mounts))
+        assert reread(file.fileno()) == b"bytes"
+
+
+@pytest.mark.directory_store
+def test_a_file_opened_anew_after_a_change_elsewhere_is_read_on_after_its_removal(two_mounts: TwoMounts) -> None:
+    (two_mounts.one / "a").write_bytes(b"old")
+    with open(two_mounts.one / "a", "rb", buffering=0) as before:
+        assert before.read() == b"old"
+        (two_mounts.two / "a").write_bytes(b"newer")
+        with open(two_mounts.one / "a", "rb", buffering=0) as after:
+            os.unlink(two_mounts.two / "a")
+            two_mounts.seen("the bytes are freed", lambda: gone(two_mounts))
+            assert reread(after.fileno()) == b"newer"
+
+
+def test_a_file_removed_elsewhere_is_read_on_or_is_stale(two_mounts: TwoMounts) -> None:
+    near = load_settings(two_mounts.here.environ).store.startswith("file:")
+    (two_mounts.two / "a").write_bytes(b"bytes")
+    two_mounts.seen("create", (two_mounts.one / "a").exists)
+    with open(two_mounts.one / "a", "rb", buffering=0) as file:
+        os.unlink(two_mounts.two / "a")
+        two_mounts.seen("the bytes are freed", lambda: gone(two_mounts))
+        if near:
+            assert file.read() == b"bytes"
+        else:
+            with pytest.raises(OSError) as caught:
+                file.read()
+            assert caught.value.errno == errno.ESTALE
