@@ -44,14 +44,16 @@ class SqliteEngine:
         self._open: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._writing = threading.Lock()
+        self._calls = 0
+        self._idle = threading.Condition(self._lock)
         self._closed = False
-        with self._errors():
+        with self._call():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             tables.prepare(self._connection())
 
     def get(self, collection: str, id: Id) -> Document | None:
         """The document, or None."""
-        with self._errors():
+        with self._call():
             row = self._connection().execute(f"SELECT doc FROM {tables.named(collection)} WHERE _id = ?", (id,)).fetchone()
         return None if row is None else json.loads(row[0])
 
@@ -62,7 +64,7 @@ class SqliteEngine:
         for start in range(0, len(wanted), IDS_PER_QUERY):
             some = wanted[start : start + IDS_PER_QUERY]
             marks = ",".join("?" * len(some))
-            with self._errors():
+            with self._call():
                 rows = self._connection().execute(f"SELECT _id, doc FROM {tables.named(collection)} WHERE _id IN ({marks})", some)
                 found.update((id, json.loads(doc)) for id, doc in rows)
         return found
@@ -72,7 +74,7 @@ class SqliteEngine:
     ) -> list[Document]:
         """Documents by a declared index; ValueError where none covers the fields."""
         query, values = tables.find_query(collection, equal, above)
-        with self._errors():
+        with self._call():
             rows = self._connection().execute(query, (*values, limit))
             return [json.loads(doc) for (doc,) in rows]
 
@@ -82,7 +84,7 @@ class SqliteEngine:
         where = " AND ".join(text for text, value in bounds if value is not None)
         values = [value for _, value in bounds if value is not None]
         query = f"SELECT doc FROM {tables.named(collection)} {'WHERE ' + where if where else ''} ORDER BY _id LIMIT ?"
-        with self._errors():
+        with self._call():
             return [json.loads(doc) for (doc,) in self._connection().execute(query, (*values, limit))]
 
     def insert(self, collection: str, doc: Document, stamp: tuple[str, ...] = ()) -> None:
@@ -100,19 +102,19 @@ class SqliteEngine:
         stamp: tuple[str, ...] = (),
     ) -> Document | None:
         """Compare-and-swap: the document after the change, or None."""
-        with self._errors(), self._transaction() as connection:
+        with self._call(), self._transaction() as connection:
             return self._update(connection, Update(collection, id, where or {}, set or {}, tuple(unset), inc or {}, stamp))
 
     def delete(self, collection: str, id: Id, where: Mapping[str, Any] | None = None) -> Document | None:
         """Compare-and-delete: the document that was removed, or None."""
-        with self._errors(), self._transaction() as connection:
+        with self._call(), self._transaction() as connection:
             return self._delete(connection, Delete(collection, id, where or {}))
 
     def batch(self, steps: Sequence[Step]) -> int:
         """Do the steps in order in one transaction; ends at the first Duplicate, with the steps before it done."""
         matched = 0
         duplicate: Duplicate | None = None
-        with self._errors(), self._transaction() as connection:
+        with self._call(), self._transaction() as connection:
             for position, step in enumerate(steps):
                 try:
                     matched += self._do(connection, step)
@@ -131,7 +133,7 @@ class SqliteEngine:
     def barrier(self) -> None:
         """Make every commit before now survive a power cut."""
         # in WAL mode a commit with synchronous=FULL fsyncs the log, and with it all commits that are in it already
-        with self._errors():
+        with self._call():
             connection = self._connection()
             connection.execute("PRAGMA synchronous=FULL")
             try:
@@ -141,16 +143,19 @@ class SqliteEngine:
                 connection.execute("PRAGMA synchronous=NORMAL")
 
     def close(self) -> None:
-        """Close the connections of every thread."""
-        with self._lock:
+        """Close the connections of every thread, once no call is under way: SQLite does not survive it before.
+
+        A call that takes longer than any may keeps all of them open until the process ends.
+        """
+        with self._idle:
             self._closed = True
+            if not self._idle.wait_for(lambda: not self._calls, timeout=2 * BUSY_S):
+                return
             connections, self._open = self._open, []
         for connection in connections:
             connection.close()
 
     def _connection(self) -> sqlite3.Connection:
-        if self._closed:
-            raise CatalogUnavailable("the catalog is closed")
         held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
         if held is not None and held[0] == os.getpid():
             return held[1]
@@ -180,13 +185,23 @@ class SqliteEngine:
             self._writing.release()
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _call(self) -> Iterator[None]:
+        """A call of the port: counted, so that `close` waits for it, and with SQLite's exceptions in the words of `errors`."""
+        with self._lock:
+            if self._closed:
+                raise CatalogUnavailable("the catalog is closed")
+            self._calls += 1
         try:
             yield
         except sqlite3.IntegrityError as problem:
             raise Duplicate(str(problem)) from problem
         except (sqlite3.Error, OSError) as problem:
             raise CatalogUnavailable(f"the catalog {self._path} cannot be used: {problem}") from problem
+        finally:
+            with self._idle:
+                self._calls -= 1
+                if self._closed and not self._calls:
+                    self._idle.notify_all()
 
     def _do(self, connection: sqlite3.Connection, step: Step) -> int:
         match step:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -80,6 +83,31 @@ def test_a_closed_engine_says_so(path: Path) -> None:
     engine.close()
     with pytest.raises(CatalogUnavailable):
         engine.get("inodes", 1)
+
+
+def test_closing_waits_for_the_calls_that_are_under_way(path: Path) -> None:
+    for number in range(20):
+        engine = SqliteEngine(path.with_name(f"{number}.db"))
+        engine.insert("counters", {"_id": "n", "next": 0})
+        done: list[int] = []
+        workers = [threading.Thread(target=count_until_closed, args=(engine, done)) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        time.sleep(0.01)
+        engine.close()
+        for worker in workers:
+            worker.join(30)
+        assert len(done) == 4
+        assert SqliteEngine(path.with_name(f"{number}.db")).get("counters", "n") == {"_id": "n", "next": sum(done)}
+
+
+def count_until_closed(engine: SqliteEngine, done: list[int]) -> None:
+    for times in itertools.count():
+        try:
+            engine.update("counters", "n", inc={"next": 1})
+        except CatalogUnavailable:
+            done.append(times)
+            return
 
 
 @pytest.mark.parametrize("url", ["sqlite://relative.db", "postgres://x/y", "mongodb://host", ""])
