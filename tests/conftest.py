@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -238,6 +239,17 @@ class World:
             drop_database(self.made.catalog)
         if S3:
             empty_prefix(self.made.store)
+
+
+UNTIL_S = 60
+
+
+def until(what: str, holds: Callable[[], object]) -> None:
+    """Wait until it is so."""
+    deadline_s = time.monotonic() + UNTIL_S
+    while not holds():
+        assert time.monotonic() < deadline_s, f"not in {UNTIL_S} s: {what}"
+        time.sleep(0.1)
 
 
 def needs_fuse() -> None:

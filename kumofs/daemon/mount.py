@@ -28,6 +28,7 @@ from kumofs.config import Settings, make_private_dir
 from kumofs.daemon import replies
 from kumofs.daemon.control import Message, serve
 from kumofs.daemon.heartbeat import Heartbeat
+from kumofs.daemon.lasting import lasting
 from kumofs.daemon.mount_point import check_fuse, check_mount_point
 from kumofs.daemon.options import Options, Ownership
 from kumofs.daemon.runtime import Place, alive, announced, place_of
@@ -179,16 +180,16 @@ class Mount:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(end_on_signal, nursery.cancel_scope)
             nursery.start_soon(self.heartbeat.beat)
-            nursery.start_soon(feed.follow, drive, since_us)
-            nursery.start_soon(bounding.keep_bounded, drive)
-            nursery.start_soon(drive.orphans.run)
-            nursery.start_soon(drive.outbox.run, partial(saving.save, drive))
-            nursery.start_soon(settling.Settler(drive).run)
-            nursery.start_soon(drive.ahead.run)
-            nursery.start_soon(streaming.Streamer(drive).run)
-            nursery.start_soon(watch, drive, self.token)
-            nursery.start_soon(keep_up, drive)
-            nursery.start_soon(abort_left, drive)
+            nursery.start_soon(lasting, feed.follow, drive, since_us)
+            nursery.start_soon(lasting, bounding.keep_bounded, drive)
+            nursery.start_soon(lasting, drive.orphans.run)
+            nursery.start_soon(lasting, drive.outbox.run, partial(saving.save, drive))
+            nursery.start_soon(lasting, settling.Settler(drive).run)
+            nursery.start_soon(lasting, drive.ahead.run)
+            nursery.start_soon(lasting, streaming.Streamer(drive).run)
+            nursery.start_soon(lasting, watch, drive, self.token)
+            nursery.start_soon(lasting, keep_up, drive)
+            nursery.start_soon(lasting, abort_left, drive)
             await nursery.start(serve, self.place.socket, lambda request: self.reply(drive, request))
             self.ready()
             nursery.start_soon(self.service.accompany, self.mount_point, lambda: self.line(drive))

@@ -142,13 +142,20 @@ class Settler:
 
     async def _settle_some(self, inos: list[int], left: dict[ObjectRecord, str] | None) -> None:
         limit = trio.CapacityLimiter(AT_ONCE)
+        problems: list[KumofsError] = []
 
         async def one(ino: int) -> None:
             async with limit:
-                if not await self._settle_file(ino, left):
-                    await self._drive.catalog.run(note_moved, self._drive.engine, ino)
-                    self._drive.moved.add(ino)
+                try:
+                    if not await self._settle_file(ino, left):
+                        await self._drive.catalog.run(note_moved, self._drive.engine, ino)
+                        self._drive.moved.add(ino)
+                except KumofsError as problem:  # one for all: a nursery would make a group of them
+                    problems.append(problem)
+                    nursery.cancel_scope.cancel()
 
         async with trio.open_nursery() as nursery:
             for ino in inos:
                 nursery.start_soon(one, ino)
+        if problems:
+            raise problems[0]

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 
 import pytest
 
 from kumofs.staging.stream import PART_BYTES
 from kumofs.staging.streaming import BEGIN_BYTES
-from tests.conftest import S3
+from tests.conftest import S3, until
 
 SIZE_BYTES = BEGIN_BYTES + 3 * PART_BYTES + 12_345
 HALF_BYTES = BEGIN_BYTES + PART_BYTES
-WAIT_S = 60
 
 pytestmark = [
     pytest.mark.skipif(not S3, reason="NOT TESTED: streaming needs KUMOFS_TEST_S3=http://127.0.0.1:PORT"),
     pytest.mark.timeout(300),
 ]
-
-
-def until(what: str, holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline, f"not in {WAIT_S} s: {what}"
-        time.sleep(0.1)
 
 
 def parts_there(world) -> int:
