@@ -13,10 +13,12 @@ from typing import Any
 
 from kumofs.catalog.claims import ATTRIBUTES, MOVED, STAMP, new_token
 from kumofs.catalog.documents import content_field, inode_of, object_of
-from kumofs.catalog.port import PRESENT, Delete, Engine, Update
+from kumofs.catalog.port import PRESENT, Delete, Engine, Insert, Update
 from kumofs.catalog.schema import INODES, OBJECTS
 from kumofs.errors import Duplicate
 from kumofs.model import Content, Inode, ObjectRecord, ObjectState
+
+RELATIVES_MAX = 1000
 
 
 def commit_content(
@@ -31,11 +33,25 @@ def commit_content(
 
     `astray`: the key is not the wanted one, which was taken; it is to follow later.
     """
+    step = content_step(inode, content, attributes, astray=astray)
+    doc = engine.update(step.collection, step.id, step.where, step.set, step.unset, step.inc, step.stamp)
+    return None if doc is None else inode_of(doc)
+
+
+def content_step(
+    inode: Inode, content: Content | None, attributes: Mapping[str, Any] | None = None, *, astray: bool = False
+) -> Update:
+    """The step of `commit_content`."""
     change = {**(attributes or {}), **({"content": content_field(content)} if content is not None else {})}
     unset = () if content is not None else ("content",)
     revisions = {"rev": 1, **(ATTRIBUTES if attributes else {})}
-    doc = engine.update(INODES, inode.ino, {"rev": inode.rev}, change, unset, revisions, MOVED if astray else STAMP)
-    return None if doc is None else inode_of(doc)
+    return Update(INODES, inode.ino, {"rev": inode.rev}, change, unset, revisions, MOVED if astray else STAMP)
+
+
+def commit_contents(engine: Engine, steps: Sequence[Update]) -> dict[int, Inode]:
+    """Do many `content_step`s in one round trip; the inodes as they are afterwards, by number, whoever changed them."""
+    engine.batch(steps)
+    return read_inodes(engine, [int(step.id) for step in steps])
 
 
 def fence_content(engine: Engine, inode: Inode) -> bool:
@@ -66,19 +82,41 @@ def read_object(engine: Engine, key: str) -> ObjectRecord | None:
 
 def insert_claim(engine: Engine, key: str, ino: int) -> ObjectRecord | None:
     """Claim a key; None: somebody has it."""
-    record = ObjectRecord(key, ino, ObjectState.CLAIMED, new_token(), engine.now_us())
-    doc = {"_id": key, "ino": ino, "state": record.state.value, "token": record.token, "since_us": record.since_us}
+    record, step = claim_step(engine, key, ino)
     try:
-        engine.insert(OBJECTS, doc)
+        engine.insert(step.collection, step.doc)
     except Duplicate:
         return None
     return record
 
 
+def insert_claims(engine: Engine, wanted: Sequence[tuple[str, int]]) -> list[ObjectRecord | None]:
+    """Claim many keys, each for an inode, in one round trip and one more for each that somebody has (None)."""
+    claims = [claim_step(engine, key, ino) for key, ino in wanted]
+    made: list[ObjectRecord | None] = [record for record, _ in claims]
+    done = 0
+    while done < len(claims):
+        try:
+            engine.batch([step for _, step in claims[done:]])
+            break
+        except Duplicate as problem:
+            done += problem.position
+            made[done] = None
+            done += 1
+    return made
+
+
+def claim_step(engine: Engine, key: str, ino: int) -> tuple[ObjectRecord, Insert]:
+    """A claim's record, and the step that makes it."""
+    record = ObjectRecord(key, ino, ObjectState.CLAIMED, new_token(), engine.now_us())
+    doc = {"_id": key, "ino": ino, "state": record.state.value, "token": record.token, "since_us": record.since_us}
+    return record, Insert(OBJECTS, doc)
+
+
 def mark_object(engine: Engine, record: ObjectRecord, state: ObjectState) -> ObjectRecord | None:
     """Put a record into a state under a new token, where it still is what was read."""
-    change = {"state": state.value, "token": new_token(), "since_us": engine.now_us()}
-    doc = engine.update(OBJECTS, record.key, {"token": record.token}, change)
+    _, (step,) = state_steps(engine, [record], state)
+    doc = engine.update(step.collection, step.id, step.where, step.set)
     return None if doc is None else object_of(doc)
 
 
@@ -94,10 +132,21 @@ def objects_of(engine: Engine, ino: int) -> list[ObjectRecord]:
 
 def claimed_ancestors(engine: Engine, key: str) -> list[ObjectRecord]:
     """Which path-prefixes of a key are claimed themselves, the shortest first."""
-    parts = key.split("/")
-    prefixes = ["/".join(parts[:n]) for n in range(1, len(parts))]
-    found = [object_of(doc) for doc in engine.get_many(OBJECTS, prefixes).values()]
+    found = [object_of(doc) for doc in engine.get_many(OBJECTS, prefixes_of(key)).values()]
     return sorted(found, key=lambda record: len(record.key))
+
+
+def prefixes_of(key: str) -> list[str]:
+    """A key's path-prefixes, the shortest first."""
+    parts = key.split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts))]
+
+
+def claimed_relatives(engine: Engine, keys: Sequence[str]) -> tuple[set[str], list[str]]:
+    """The claimed keys that are path-prefixes of some of the keys, and those that have some as theirs, up to RELATIVES_MAX."""
+    prefixes = {prefix for key in keys for prefix in prefixes_of(key)}
+    below = engine.scan_any(OBJECTS, [(f"{key}/", f"{key}0") for key in keys], RELATIVES_MAX)  # "0" follows "/"
+    return {str(key) for key in engine.get_many(OBJECTS, prefixes)}, [doc["_id"] for doc in below]
 
 
 def claimed_descendant(engine: Engine, key: str) -> ObjectRecord | None:
@@ -133,13 +182,25 @@ def fence_contents(engine: Engine, inodes: Collection[Inode]) -> bool:
 
 def doom_objects(engine: Engine, records: Sequence[ObjectRecord]) -> list[ObjectRecord]:
     """Doom those of the records that still are what was read; as they are now. Two round trips."""
-    since_us = engine.now_us()
-    doomed = [replace(record, state=ObjectState.DOOMED, token=new_token(), since_us=since_us) for record in records]
-    before = {record.key: record.token for record in records}
-    change = {record.key: {"state": record.state.value, "token": record.token, "since_us": since_us} for record in doomed}
-    engine.batch([Update(OBJECTS, key, {"token": token}, change[key]) for key, token in before.items()])
-    now = engine.get_many(OBJECTS, before)
+    doomed, steps = state_steps(engine, records, ObjectState.DOOMED)
+    engine.batch(steps)
+    now = engine.get_many(OBJECTS, [record.key for record in doomed])
     return [record for record in doomed if record.key in now and object_of(now[record.key]) == record]
+
+
+def mark_objects(engine: Engine, records: Sequence[ObjectRecord], state: ObjectState) -> None:
+    """`mark_object` of many in one round trip, those that are not what was read any more excepted."""
+    engine.batch(state_steps(engine, records, state)[1])
+
+
+def state_steps(engine: Engine, records: Sequence[ObjectRecord], state: ObjectState) -> tuple[list[ObjectRecord], list[Update]]:
+    """The records as they are to be, and the steps that make them so where they still are what was read."""
+    since_us = engine.now_us()
+    after = [replace(record, state=state, token=new_token(), since_us=since_us) for record in records]
+    changes = [{"state": state.value, "token": record.token, "since_us": since_us} for record in after]
+    return after, [
+        Update(OBJECTS, record.key, {"token": record.token}, change) for record, change in zip(records, changes, strict=True)
+    ]
 
 
 def delete_objects(engine: Engine, records: Iterable[ObjectRecord]) -> None:

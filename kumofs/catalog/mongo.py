@@ -128,6 +128,11 @@ class MongoEngine:
         bounds = {op: value for op, value in (("$gt", after), ("$lt", before)) if value is not None}
         return self._list(collection, {"_id": bounds} if bounds else {}, "_id", limit)
 
+    def scan_any(self, collection: str, ranges: Sequence[tuple[Id, Id]], limit: int = 1000) -> list[Document]:
+        """Documents of any of the ranges, in no order."""
+        bounds = [{"_id": {"$gt": after, "$lt": before}} for after, before in ranges]
+        return self._list(collection, {"$or": bounds}, None, limit) if bounds else []
+
     def insert(self, collection: str, doc: Document, stamp: tuple[str, ...] = ()) -> None:
         """Add a document, or raise Duplicate."""
         self._write(lambda: self._certain.insert(Insert(collection, doc, stamp)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+
 from kumofs.catalog.claims import read_inode
 from kumofs.catalog.inodes import lookup
 from kumofs.catalog.port import Engine
@@ -13,6 +16,17 @@ DEPTH_MAX = 2048
 
 def path_of(engine: Engine, inode: Inode) -> tuple[str, ...] | None:
     """Components of the inode's first name from its root, () for the root itself; None where it has no name (any more)."""
+    return path_by(partial(read_inode, engine), inode)
+
+
+def paths_of(engine: Engine, inodes: Sequence[Inode]) -> list[tuple[str, ...] | None]:
+    """The same of many inodes; each directory above them is read once."""
+    read = cache(partial(read_inode, engine))
+    return [path_by(read, inode) for inode in inodes]
+
+
+def path_by(read: Callable[[int], Inode | None], inode: Inode) -> tuple[str, ...] | None:
+    """The same, with the function that reads an inode."""
     parts: list[str] = []
     current: Inode | None = inode
     for _ in range(DEPTH_MAX):
@@ -22,7 +36,7 @@ def path_of(engine: Engine, inode: Inode) -> tuple[str, ...] | None:
         if first == ROOT_NAME:
             return tuple(reversed(parts))
         parts.append(name_of(first))
-        current = read_inode(engine, parent_of(first))
+        current = read(parent_of(first))
     return None
 
 

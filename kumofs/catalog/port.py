@@ -103,6 +103,10 @@ class Engine(Protocol):
         """Documents with after < _id < before, in `_id` order, at most `limit`."""
         ...
 
+    def scan_any(self, collection: str, ranges: Sequence[tuple[Id, Id]], limit: int = 1000) -> list[Document]:
+        """Documents with after < _id < before of any of the ranges (after, before), in no order, at most `limit`."""
+        ...
+
     def insert(self, collection: str, doc: Document, stamp: tuple[str, ...] = ()) -> None:
         """Add a document, or raise Duplicate."""
         ...

@@ -87,6 +87,11 @@ class SqliteEngine:
         with self._call():
             return [json.loads(doc) for (doc,) in self._connection().execute(query, (*values, limit))]
 
+    def scan_any(self, collection: str, ranges: Sequence[tuple[Id, Id]], limit: int = 1000) -> list[Document]:
+        """Documents of any of the ranges, in no order."""
+        found = {doc["_id"]: doc for after, before in ranges for doc in self.scan(collection, after, before, limit)}
+        return list(found.values())[:limit]
+
     def insert(self, collection: str, doc: Document, stamp: tuple[str, ...] = ()) -> None:
         """Add a document, or raise Duplicate."""
         self.batch([Insert(collection, doc, stamp)])

@@ -11,6 +11,7 @@ from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.port import Engine
 from kumofs.errors import BadName, NameTooLong
 from kumofs.fs.ahead import Ahead
+from kumofs.fs.first_commits import FirstCommits
 from kumofs.fs.moved import Moved
 from kumofs.fs.orphans import Orphans
 from kumofs.fs.outbox import Outbox
@@ -93,9 +94,11 @@ class Drive:
     conflicts: deque[str] = field(default_factory=lambda: deque(maxlen=CONFLICTS_SHOWN))
     """Names of the copies that were kept beside a file because another mount had changed it, the last ones."""
     ahead: Ahead = field(init=False)
+    first_commits: FirstCommits = field(init=False)
 
     def __post_init__(self) -> None:
         self.ahead = Ahead(self.store, self.tree)
+        self.first_commits = FirstCommits(self.engine, self.store, self.catalog, self.uploads)
 
 
 def decode_name(name: bytes) -> str:

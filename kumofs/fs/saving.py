@@ -57,11 +57,20 @@ async def save_staged(drive: Drive, node: Node) -> None:
             return
         try:
             drive.access.may_write()
-            done = await drive.uploads.run_in_thread(commit, drive.engine, drive.store, staged)
+            done = await committed(drive, node, staged)
             await conclude(drive, node, staged, done)
         except KumofsError as problem:
             await keep_for_later(drive, node, staged, problem)
             raise
+
+
+async def committed(drive: Drive, node: Node, staged: StagedFile) -> Committed:
+    """Bring the bytes into store and catalog: one of many new files together with the others."""
+    if len(drive.outbox) > 1 and node.inode.content is None and staged.base is None and staged.stream is None:
+        inode = await drive.first_commits.commit(staged)
+        if inode is not None:
+            return Committed(Outcome.COMMITTED, inode)
+    return await drive.uploads.run_in_thread(commit, drive.engine, drive.store, staged)
 
 
 async def conclude(drive: Drive, node: Node, staged: StagedFile, done: Committed) -> None:

@@ -120,10 +120,9 @@ def put_and_commit(
     claimed = claim_key(engine, store, inode, refused)
     if claimed is None:
         return None
-    info = put_new(engine, store, staged, inode, claimed)
+    info = put_claimed(engine, store, staged, inode, claimed)
     if info is None:
         refused.add(claimed.key)
-        delete_object(engine, claimed)
         return None
     astray = claimed.key != wanted_key(engine, inode)
     done = commit_content(engine, inode, content_from(info, staged), new_times(inode, staged), astray=astray)
@@ -143,6 +142,14 @@ def replace_bytes(
     except PreconditionFailed:
         return None
     return commit_content(engine, inode, content_from(info, staged), new_times(inode, staged))
+
+
+def put_claimed(engine: Engine, store: Store, staged: StagedFile, inode: Inode, claimed: ObjectRecord) -> ObjectInfo | None:
+    """Write under a key that was just claimed. None: it cannot be done there, and the claim is given up."""
+    info = put_new(engine, store, staged, inode, claimed)
+    if info is None:
+        delete_object(engine, claimed)
+    return info
 
 
 def put_new(engine: Engine, store: Store, staged: StagedFile, inode: Inode, claimed: ObjectRecord) -> ObjectInfo | None:

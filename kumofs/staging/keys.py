@@ -7,7 +7,7 @@ the wanted key taken, or in conflict with another, puts a suffix on the componen
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import Enum
 from hashlib import sha256
 
@@ -22,7 +22,7 @@ from kumofs.catalog.contents import (
     objects_of,
     read_object,
 )
-from kumofs.catalog.paths import path_of
+from kumofs.catalog.paths import path_of, paths_of
 from kumofs.catalog.port import Engine
 from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed, StoreError, StoreUnavailable
 from kumofs.model import NAME_MAX_BYTES, Content, Inode, ObjectRecord, ObjectState
@@ -43,7 +43,16 @@ DATA = "kumo-data"
 
 def wanted_key(engine: Engine, inode: Inode) -> str:
     """`<home>/<path>`, escaped; a short key where that is over what stores carry."""
-    path = path_of(engine, inode)
+    return key_at(inode, path_of(engine, inode))
+
+
+def wanted_keys(engine: Engine, inodes: Sequence[Inode]) -> list[str]:
+    """The same of many inodes."""
+    return [key_at(inode, path) for inode, path in zip(inodes, paths_of(engine, inodes), strict=True)]
+
+
+def key_at(inode: Inode, path: tuple[str, ...] | None) -> str:
+    """The key of an inode whose path it is."""
     if path is None:
         return short_key(inode, "orphan")
     parts = [escape_component(part) for part in path]

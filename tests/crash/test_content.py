@@ -27,6 +27,7 @@ from kumofs.staging.journal import read_record
 from kumofs.staging.reclaim import reclaim, reclaim_many, strip_many
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import Store
+from tests.crash.as_many import commit_as_many
 from tests.crash.in_parts import InParts
 
 
@@ -134,6 +135,26 @@ def test_a_first_commit_stopped_anywhere_is_done_again_from_the_staged_bytes(mac
         assert not found.damaged
         assert [info.key for info in machine.store.list()] == [machine.inode().content.key]
     assert stops > 5
+
+
+def test_first_commits_of_many_stopped_anywhere_are_done_again_from_the_staged_bytes(machines) -> None:
+    def prepare(machine: Machine) -> list[StagedFile]:
+        others = [create(machine.engine, Numbers(machine.engine), machine.root, name, machine.file).ino for name in "gh"]
+        files = [StagedFile(machine.area, ino, None) for ino in (machine.file.ino, *others)]
+        for staged in files:
+            staged.write(0, f"{staged.ino}".encode())
+        return files
+
+    stops = 0
+    for machine in stop_everywhere(machines, prepare, commit_as_many):
+        stops += 1
+        for left in LAST[-3:]:
+            again = StagedFile.restore(machine.area, left.record())
+            assert commit(machine.engine, machine.store, again).outcome is Outcome.COMMITTED
+        assert not collect(machine.engine, machine.store, "h", young_s=0).damaged
+        stored = {info.key: machine.store.get(info.key).decode() for info in machine.store.list()}
+        assert stored == {f"h/{name}": str(lookup(machine.engine, machine.root, name).ino) for name in "fgh"}
+    assert stops > 12
 
 
 def test_a_rewrite_stopped_anywhere_leaves_the_old_or_the_new_bytes_and_can_be_done_again(machines) -> None:

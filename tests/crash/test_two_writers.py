@@ -30,9 +30,10 @@ from kumofs.staging.free_many import free_keys
 from kumofs.staging.reclaim import reclaim, reclaim_many, strip_many
 from kumofs.staging.settle import Settled, settle
 from kumofs.staging.staged import StagedFile
+from tests.crash.as_many import commit_as_many
 from tests.crash.in_parts import InParts
 
-WRITERS = ("write", "edit", "stream")
+WRITERS = ("write", "write of many", "edit", "stream")
 UNLINKS = ("unlink", "unlink of many")
 LARGE = b"0123456789abcdefghijklmnopqrstuvwxyz"
 EDIT_AT = 15
@@ -69,7 +70,7 @@ class Mount:
     def __init__(self, bench: Bench, verb: str, body: bytes) -> None:
         self.bench, self.verb, self.body = bench, verb, body
         self.staged: StagedFile | None = None
-        if verb == "write":
+        if verb in ("write", "write of many"):
             self.staged = bench.stage(body)
         if verb == "stream":
             self.staged = bench.stage_stream(body)
@@ -82,6 +83,8 @@ class Mount:
         engine, store = (Stepping(part, lambda: self.thread.parent.switch()) for part in (self.bench.engine, self.bench.store))
         if self.verb == "write":
             self.result = commit(engine, store, self.staged).outcome
+        elif self.verb == "write of many":
+            (self.result,) = commit_as_many(engine, store, [self.staged])
         elif self.verb in ("edit", "stream"):
             self.result = commit(engine, InParts(store), self.staged).outcome
         elif self.verb == "settle":
@@ -287,6 +290,15 @@ def test_whatever_crosses_nothing_acknowledged_is_lost(parts, tmp_path, monkeypa
     store = store if conditional else WithoutConditionalDelete(store)
     for number, run in schedules(30, (begun, pair, conditional)):
         cross(Bench(engine, store, tmp_path / str(number), begun), pair, run, monkeypatch)
+
+
+@pytest.mark.parametrize("beside", ["write of many", "write", "unlink", "unlink of many", "gc"])
+@pytest.mark.parametrize("conditional", [True, False], ids=["conditional delete", "plain delete"])
+def test_a_first_commit_among_many_loses_nothing_whatever_crosses(parts, tmp_path, monkeypatch, beside, conditional) -> None:
+    engine, store = parts
+    store = store if conditional else WithoutConditionalDelete(store)
+    for number, run in schedules(30, (beside, conditional)):
+        cross(Bench(engine, store, tmp_path / str(number), None), ("write of many", beside), run, monkeypatch)
 
 
 @pytest.mark.parametrize("beside", ["settle", "write", "unlink", "unlink of many", "gc"])

@@ -30,7 +30,8 @@ from kumofs.fs.tree import Tree
 from kumofs.model import Inode, Kind, entry_id
 from kumofs.offload import Lane
 from kumofs.staging.area import StagingArea
-from kumofs.staging.commit import Outcome, commit
+from kumofs.staging.commit import Outcome, commit, put_claimed
+from kumofs.staging.commit_new import Claimed, Sent, claim_new, commit_new
 from kumofs.staging.staged import StagedFile
 from kumofs.store.directory import DirectoryStore
 
@@ -165,6 +166,24 @@ def test_content(drive: Drive, tmp_path: Path) -> None:
     first, again = save(b"first"), save(b"again")
     assert len(first) <= 8, first
     assert len(again) <= 2, again
+
+
+def test_the_first_content_of_many_files(drive: Drive, tmp_path: Path) -> None:
+    store, area = DirectoryStore(tmp_path / "store"), StagingArea.open(tmp_path, "h")
+    folder = drive.make(drive.root, "d", Kind.DIR).ino
+    files = [StagedFile(area, drive.make(folder, f"{number}").ino, None) for number in range(20)]
+    claims: list[Claimed | None] = []
+    claiming = drive.requests(lambda: claims.extend(claim_new(drive.engine, files)))
+    sent = [
+        Sent(staged, claimed, put)
+        for staged, claimed in zip(files, claims, strict=True)
+        if claimed is not None and (put := put_claimed(drive.engine, store, staged, *claimed)) is not None
+    ]
+    done: list[Inode | None] = []
+    committing = drive.requests(lambda: done.extend(commit_new(drive.engine, sent)))
+    assert len([inode for inode in done if inode is not None]) == 20
+    assert len(claiming) <= 6, claiming
+    assert len(committing) <= 5, committing
 
 
 def test_opening_where_everything_is_there_already(drive: Drive) -> None:

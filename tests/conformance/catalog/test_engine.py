@@ -150,6 +150,15 @@ def test_a_scan_pages(engine: Engine) -> None:
     assert [doc["_id"] for doc in engine.scan("inodes", after=9)] == [20, 100]
 
 
+def test_a_scan_of_ranges_gives_what_lies_in_any_of_them_once(engine: Engine) -> None:
+    for name in ("a", "b/1", "b/2", "c", "d/1"):
+        engine.insert("objects", {"_id": name, "ino": 1})
+    found = engine.scan_any("objects", [("b/", "b0"), ("b/1", "b0"), ("d/", "d0"), ("e/", "e0")])
+    assert sorted(doc["_id"] for doc in found) == ["b/1", "b/2", "d/1"]
+    assert len(engine.scan_any("objects", [("a/", "z")], limit=2)) == 2
+    assert engine.scan_any("objects", []) == []
+
+
 def test_find_ranges_over_an_index_in_order(engine: Engine) -> None:
     for ino, changed in ((1, 30), (2, 10), (3, 20)):
         engine.insert("inodes", inode(ino, changed_us=changed))

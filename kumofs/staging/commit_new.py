@@ -1,0 +1,92 @@
+"""commit_new: the first commits of many small files; the catalog is asked for all of them in a few round trips.
+
+    claim the keys of all -> put each one, where nothing is -> commit all by compare-and-swap -> objects live
+
+The same steps as those of `commit`, of which this is the plain case. Whatever is not plain (the name is gone, somebody has
+the key, the put is refused, the inode was changed meanwhile) is left to `commit`, in a state in which it may begin anew.
+
+`claim_new` and `commit_new` are called by `fs/first_commits`, which holds the locks of all the inodes; between the two it
+puts each file by itself (`commit.put_claimed`), so that they are on their way side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kumofs.catalog.contents import (
+    RELATIVES_MAX,
+    claimed_relatives,
+    commit_contents,
+    content_step,
+    delete_objects,
+    insert_claims,
+    mark_objects,
+    prefixes_of,
+    read_inodes,
+)
+from kumofs.catalog.port import Engine
+from kumofs.model import Inode, ObjectRecord, ObjectState
+from kumofs.staging.description import content_from, new_times
+from kumofs.staging.keys import wanted_keys
+from kumofs.staging.staged import StagedFile
+from kumofs.store.protocol import ObjectInfo
+
+
+class Claimed(NamedTuple):
+    """An inode as it was read before the key was claimed, by which it is to be committed, and the claim."""
+
+    inode: Inode
+    record: ObjectRecord
+
+
+class Sent(NamedTuple):
+    """A file whose bytes are under its claimed key."""
+
+    staged: StagedFile
+    claimed: Claimed
+    info: ObjectInfo
+
+
+def claim_new(engine: Engine, files: Sequence[StagedFile]) -> list[Claimed | None]:
+    """Claim the wanted key of each file that has no content yet; None: that one is for `commit`."""
+    found = read_inodes(engine, [staged.ino for staged in files])
+    inodes = [found[staged.ino] for staged in files if is_new(staged, found.get(staged.ino))]
+    wanted = [(key, inode.ino) for key, inode in zip(wanted_keys(engine, inodes), inodes, strict=True)]
+    claims = {record.ino: record for record in insert_claims(engine, wanted) if record is not None}
+    clashing = in_conflict(engine, [record.key for record in claims.values()])
+    delete_objects(engine, [record for record in claims.values() if record.key in clashing])
+    good = {ino: record for ino, record in claims.items() if record.key not in clashing}
+    return [Claimed(found[staged.ino], good[staged.ino]) if staged.ino in good else None for staged in files]
+
+
+def is_new(staged: StagedFile, inode: Inode | None) -> bool:
+    """Whether the staged bytes are the first of a file that has a name."""
+    return inode is not None and bool(inode.names) and inode.content is None and staged.is_own(None)
+
+
+def in_conflict(engine: Engine, keys: Sequence[str]) -> set[str]:
+    """Those of the keys that have a claimed one as their path-prefix, or are one's; all of them where that is not known."""
+    above, below = claimed_relatives(engine, keys)
+    if len(below) >= RELATIVES_MAX:
+        return {*keys}
+    covered = {prefix for key in below for prefix in prefixes_of(key)}
+    return {key for key in keys if key in covered or not above.isdisjoint(prefixes_of(key))}
+
+
+def commit_new(engine: Engine, sent: Sequence[Sent]) -> list[Inode | None]:
+    """Commit what was put; the inodes as they are now. None: it was not committed, and its claim is to be freed."""
+    wanted = wanted_keys(engine, [claimed.inode for _, claimed, _ in sent])
+    steps = [
+        content_step(inode, content_from(info, staged), new_times(inode, staged), astray=record.key != key)
+        for (staged, (inode, record), info), key in zip(sent, wanted, strict=True)
+    ]
+    now = commit_contents(engine, steps)
+    done = {staged.ino: claimed.record for staged, claimed, _ in sent if is_committed(staged, now.get(staged.ino))}
+    mark_objects(engine, [*done.values()], ObjectState.LIVE)
+    return [now[staged.ino] if staged.ino in done else None for staged, _, _ in sent]
+
+
+def is_committed(staged: StagedFile, inode: Inode | None) -> bool:
+    """Whether the staged bytes are the inode's content."""
+    return inode is not None and inode.content is not None and inode.content.data == staged.data
