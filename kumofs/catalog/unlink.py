@@ -29,13 +29,23 @@ def commit(engine: Engine, found: Resolved, name_id: str, now_ns: int) -> Inode 
     """Take the name where the inode still is as it was read, then clean. None: it changed, begin again."""
     entry, inode = found
     assert entry is not None and inode is not None
+    done = take_name(engine, inode, name_id, now_ns)
+    if done is not None:
+        cleaned: list[Step] = [Delete(ENTRIES, name_id, {"token": entry.token}), touch(entry.parent, now_ns)]
+        engine.batch(cleaned)
+    return done
+
+
+def take_name(engine: Engine, inode: Inode, name_id: str, now_ns: int) -> Inode | None:
+    """The commit of it, by a view of the inode that may be old. None: the inode has changed, or has no such name.
+
+    Its entry stays behind: the caller sees to it, now or soon (`clean_names`), or whoever meets it.
+    """
+    if name_id not in inode.names:
+        return None
     change = without(inode, name_id)
     stamp = losing_stamp(inode, name_id)
     doc = engine.update(
         INODES, inode.ino, {"nrev": inode.nrev}, {**change["set"], "ctime_ns": now_ns}, change["unset"], {"nrev": 1}, stamp
     )
-    if doc is None:
-        return None
-    cleaned: list[Step] = [Delete(ENTRIES, name_id, {"token": entry.token}), touch(entry.parent, now_ns)]
-    engine.batch(cleaned)
-    return inode_of(doc)
+    return None if doc is None else inode_of(doc)

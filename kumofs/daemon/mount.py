@@ -131,6 +131,7 @@ class Mount:
                 self.service.tell(STOPPING=1)
                 kernel.close()
         await saving.keep_all(drive)
+        await drive.tidying.tidy_all()
         left = await self.send_rest(drive)
         if left:
             log.error("%d files are not saved yet; they are kept in %s for the next mount", left, drive.area.directory)
@@ -190,6 +191,7 @@ class Mount:
             nursery.start_soon(lasting, watch, drive, self.token)
             nursery.start_soon(lasting, keep_up, drive)
             nursery.start_soon(lasting, abort_left, drive)
+            nursery.start_soon(lasting, drive.tidying.run)
             await nursery.start(serve, self.place.socket, lambda request: self.reply(drive, request))
             self.ready()
             nursery.start_soon(self.service.accompany, self.mount_point, lambda: self.line(drive))

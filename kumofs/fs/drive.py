@@ -17,6 +17,7 @@ from kumofs.fs.orphans import Orphans
 from kumofs.fs.outbox import Outbox
 from kumofs.fs.steady import Steady
 from kumofs.fs.streams import Streams
+from kumofs.fs.tidying import Tidying
 from kumofs.fs.tree import Tree
 from kumofs.model import NAME_MAX_BYTES
 from kumofs.offload import Lane
@@ -95,9 +96,11 @@ class Drive:
     """Names of the copies that were kept beside a file because another mount had changed it, the last ones."""
     ahead: Ahead = field(init=False)
     first_commits: FirstCommits = field(init=False)
+    tidying: Tidying = field(init=False)
 
     def __post_init__(self) -> None:
         self.ahead = Ahead(self.store, self.tree)
+        self.tidying = Tidying(self.engine, self.catalog)
         self.first_commits = FirstCommits(self.engine, self.store, self.catalog, self.uploads)
 
 

@@ -110,6 +110,11 @@ class Tree:
             self._unload(node)
             self._nodes.pop(node.ino, None)
 
+    def known_child(self, directory: Node, name: str) -> Node | None:
+        """The node under a name of a directory in memory; None: there is no such name, or it is not known."""
+        ino = (directory.children or {}).get(name)
+        return None if ino is None else self._nodes[ino]
+
     async def child(self, directory: Node, name: str) -> Node:
         """The node under a name. NotFound."""
         if directory.children is None and not directory.too_big:

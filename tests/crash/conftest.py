@@ -13,6 +13,7 @@ import greenlet
 import pytest
 
 from kumofs.catalog.claims import read_inode, resolve
+from kumofs.catalog.clean_names import Taken, clean_names
 from kumofs.catalog.create import create, make_root
 from kumofs.catalog.inodes import lookup
 from kumofs.catalog.link import link
@@ -20,7 +21,7 @@ from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.port import Delete, Engine, Insert, Step, Update
 from kumofs.catalog.rename import rename
 from kumofs.catalog.rmdir import rmdir
-from kumofs.catalog.unlink import unlink
+from kumofs.catalog.unlink import take_name, unlink
 from kumofs.errors import FileError
 from kumofs.model import ROOT_NAME, Inode, Kind, entry_id, parent_of
 
@@ -120,6 +121,31 @@ def remove(path: str) -> Verb:
     return Verb(f"unlink {path}", run, frozenset({path}))
 
 
+def remove_known(engine: Engine, ino: int, name_id: str) -> object:
+    """What a mount does that has the tree in memory."""
+    inode = read_inode(engine, ino)
+    done = take_name(engine, inode, name_id, 2) if inode is not None else None
+    if done is None:
+        return unlink(engine, parent_of(name_id), name_id.split("/", 1)[1], 2)
+    return clean_names(engine, [Taken(name_id, done.ino, 2)])
+
+
+def remove_among_many(path: str) -> Verb:
+    def run(home: Home, engine: Engine) -> object:
+        return remove_known(engine, home.ino[path], home.at(path))
+
+    return Verb(f"unlink {path} among many", run, frozenset({path}))
+
+
+def tie_and_remove(old: str, new: str) -> Verb:
+    def run(home: Home, engine: Engine) -> object:
+        name_id = home.at(new)
+        link(engine, home.ino[old], parent_of(name_id), name_id.split("/", 1)[1], 2)
+        return remove_known(engine, home.ino[old], name_id)
+
+    return Verb(f"link {old} {new} and unlink it among many", run, frozenset({new}))
+
+
 def remove_dir(path: str) -> Verb:
     def run(home: Home, engine: Engine) -> object:
         name_id = home.at(path)
@@ -148,6 +174,9 @@ VERBS = [
     make("e/n"),
     remove("a"),
     remove("d/f"),
+    remove_among_many("a"),
+    remove_among_many("d/f"),
+    tie_and_remove("a", "x"),
     remove_dir("e"),
     tie("a", "x"),
     tie("b", "e/n"),

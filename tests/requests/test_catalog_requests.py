@@ -18,6 +18,7 @@ import trio
 from pymongo.monitoring import CommandListener
 
 from kumofs.catalog.claims import read_inode
+from kumofs.catalog.clean_names import Taken, clean_names
 from kumofs.catalog.create import create, make_root
 from kumofs.catalog.inodes import change_attributes, changed_since, lookup, set_tags
 from kumofs.catalog.link import link
@@ -25,7 +26,7 @@ from kumofs.catalog.mongo import MongoEngine
 from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.rename import rename
 from kumofs.catalog.rmdir import rmdir
-from kumofs.catalog.unlink import unlink
+from kumofs.catalog.unlink import take_name, unlink
 from kumofs.fs.tree import Tree
 from kumofs.model import Inode, Kind, entry_id
 from kumofs.offload import Lane
@@ -166,6 +167,23 @@ def test_content(drive: Drive, tmp_path: Path) -> None:
     first, again = save(b"first"), save(b"again")
     assert len(first) <= 8, first
     assert len(again) <= 2, again
+
+
+def test_unlinking_what_is_known(drive: Drive) -> None:
+    folder = drive.make(drive.root, "d", Kind.DIR).ino
+    files = [drive.make(folder, f"{number}") for number in range(20)]
+    taken: list[Taken] = []
+
+    def take() -> None:
+        for inode in files:
+            done = take_name(drive.engine, inode, inode.names[0], 2)
+            assert done is not None
+            taken.append(Taken(inode.names[0], done.ino, 2))
+
+    assert len(drive.requests(take)) == 20
+    cleaning = drive.requests(lambda: clean_names(drive.engine, taken))
+    assert len(cleaning) <= 4, cleaning
+    assert drive.engine.scan("entries", f"{folder}/", f"{folder}0") == []
 
 
 def test_the_first_content_of_many_files(drive: Drive, tmp_path: Path) -> None:

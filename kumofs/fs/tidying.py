@@ -1,0 +1,71 @@
+"""Tidying: names that were taken from their files, and whose entries go behind the answers, many at a time.
+
+An entry that is left by a kill, or because the catalog does not answer, is removed by whoever meets it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+import trio
+
+from kumofs.catalog.clean_names import Taken, clean_names
+from kumofs.catalog.port import Engine
+from kumofs.errors import CatalogUnavailable
+from kumofs.model import parent_of
+from kumofs.offload import Lane
+
+log = logging.getLogger(__name__)
+
+AT_ONCE_MAX = 100
+RETRY_S = 1.0
+WAITING_MAX = 10_000
+"""More than these are left to whoever meets them."""
+
+
+class Tidying:
+    """The names of one mount that wait for it. Touched on the event loop only."""
+
+    def __init__(self, engine: Engine, lane: Lane) -> None:
+        self._engine = engine
+        self._lane = lane
+        self._waiting: deque[Taken] = deque()
+        self._working: list[Taken] = []
+        self._arrived = trio.Event()
+        self._lock = trio.Lock()
+
+    def add(self, taken: Taken) -> None:
+        """A name was taken."""
+        if len(self._waiting) < WAITING_MAX:
+            self._waiting.append(taken)
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Tidy for ever."""
+        while True:
+            if not await self.tidy_all():
+                await trio.sleep(RETRY_S)
+            elif not self._waiting:
+                self._arrived = trio.Event()
+                await self._arrived.wait()
+
+    async def tidy_all(self) -> bool:
+        """Remove what waits. False: the catalog does not answer, and the rest waits on."""
+        async with self._lock:
+            while self._waiting:
+                self._working = [self._waiting.popleft() for _ in range(min(AT_ONCE_MAX, len(self._waiting)))]
+                try:
+                    await self._lane.run_in_thread(clean_names, self._engine, self._working)
+                except CatalogUnavailable as problem:
+                    log.info("%d names wait to be tidied up: %s", len(self._working), problem)
+                    self._waiting.extendleft(reversed(self._working))
+                    return False
+                finally:
+                    self._working = []
+        return True
+
+    async def wait_tidy(self, directory: int) -> None:
+        """Have everything of a directory removed that waits."""
+        if any(parent_of(taken.name_id) == directory for taken in (*self._working, *self._waiting)):
+            await self.tidy_all()
