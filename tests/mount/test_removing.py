@@ -19,8 +19,8 @@ def test_of_a_tree_that_was_removed_nothing_is_left(mounted: tuple[World, Path])
     shutil.rmtree(drive / "d")
     assert os.listdir(drive) == ["kept"]
     world.umount()
+    assert "never finished: 0" in world.run("gc", "--older-than", 0)
     world.run("gc", "--older-than", 0)
-    assert world.run("gc", "--older-than", 0).count(" 0") > 3
     assert world.stored_keys() == ["ada/kept"]
     world.mount()
     assert os.listdir(drive) == ["kept"]
