@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE_MAX = 100
 RETRY_S = 1.0
+GATHER_S = 0.02
 WAITING_MAX = 10_000
 """More than these are left to whoever meets them."""
 
@@ -49,6 +50,7 @@ class Tidying:
             elif not self._waiting:
                 self._arrived = trio.Event()
                 await self._arrived.wait()
+                await trio.sleep(GATHER_S)
 
     async def tidy_all(self) -> bool:
         """Remove what waits. False: the catalog does not answer, and the rest waits on."""
@@ -56,7 +58,7 @@ class Tidying:
             while self._waiting:
                 self._working = [self._waiting.popleft() for _ in range(min(AT_ONCE_MAX, len(self._waiting)))]
                 try:
-                    await self._lane.run_in_thread(clean_names, self._engine, self._working)
+                    await self._lane.run(clean_names, self._engine, self._working)
                 except CatalogUnavailable as problem:
                     log.info("%d names wait to be tidied up: %s", len(self._working), problem)
                     self._waiting.extendleft(reversed(self._working))
