@@ -80,6 +80,11 @@ def read_object(engine: Engine, key: str) -> ObjectRecord | None:
     return None if doc is None else object_of(doc)
 
 
+def read_objects(engine: Engine, keys: Iterable[str]) -> list[ObjectRecord]:
+    """The records of those of the keys that somebody claims, in one round trip."""
+    return [object_of(doc) for doc in engine.get_many(OBJECTS, keys).values()]
+
+
 def insert_claim(engine: Engine, key: str, ino: int) -> ObjectRecord | None:
     """Claim a key; None: somebody has it."""
     record, step = claim_step(engine, key, ino)
@@ -132,8 +137,7 @@ def objects_of(engine: Engine, ino: int) -> list[ObjectRecord]:
 
 def claimed_ancestors(engine: Engine, key: str) -> list[ObjectRecord]:
     """Which path-prefixes of a key are claimed themselves, the shortest first."""
-    found = [object_of(doc) for doc in engine.get_many(OBJECTS, prefixes_of(key)).values()]
-    return sorted(found, key=lambda record: len(record.key))
+    return sorted(read_objects(engine, prefixes_of(key)), key=lambda record: len(record.key))
 
 
 def prefixes_of(key: str) -> list[str]:

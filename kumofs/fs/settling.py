@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -17,9 +19,12 @@ from kumofs.catalog.contents import moved_inodes, note_moved, note_settled
 from kumofs.catalog.inodes import list_page
 from kumofs.errors import KumofsError
 from kumofs.fs.drive import Drive
+from kumofs.fs.side_by_side import side_by_side
 from kumofs.model import Inode, Kind, ObjectRecord
 from kumofs.staging.free_many import free_keys
+from kumofs.staging.keys import freed
 from kumofs.staging.settle import Settled, settle
+from kumofs.staging.settle_many import Copied, Move, claim_moves, commit_moves, copy_move
 
 log = logging.getLogger(__name__)
 
@@ -141,21 +146,38 @@ class Settler:
                 await drive.uploads.run_in_thread(free_keys, drive.engine, drive.store, left)
 
     async def _settle_some(self, inos: list[int], left: dict[ObjectRecord, str] | None) -> None:
-        limit = trio.CapacityLimiter(AT_ONCE)
-        problems: list[KumofsError] = []
+        """Most of them together, the others singly."""
+        drive = self._drive
+        resting = [ino for ino in inos if (node := drive.tree.find(ino)) is None or node.staged is None]
+        with trio.move_on_after(GIVE_WAY_S):
+            await drive.outbox.wait_idle()
+        moves, others = await drive.uploads.run_in_thread(claim_moves, drive.engine, resting)
+        copied = await self._copies(moves)
+        moved = await drive.uploads.run_in_thread(commit_moves, drive.engine, copied)
+        for inode in moved.inodes:
+            if drive.tree.find(inode.ino) is not None:
+                drive.tree.adopt(inode)
+        done = {inode.ino for inode in moved.inodes}
+        await self._free([(move.record, None) for move, _ in copied if move.inode.ino not in done])
+        if left is None:
+            await self._free([*moved.left.items()])
+        else:
+            left.update(moved.left)
+        alone = {*inos} - {*resting} | {*others} | {move.inode.ino for move in moves} - done
+        await side_by_side(AT_ONCE, [partial(self._settle_alone, ino, left) for ino in alone])
 
-        async def one(ino: int) -> None:
-            async with limit:
-                try:
-                    if not await self._settle_file(ino, left):
-                        await self._drive.catalog.run(note_moved, self._drive.engine, ino)
-                        self._drive.moved.add(ino)
-                except KumofsError as problem:  # one for all: a nursery would make a group of them
-                    problems.append(problem)
-                    nursery.cancel_scope.cancel()
+    async def _copies(self, moves: list[Move]) -> list[Copied]:
+        drive = self._drive
+        copy = partial(copy_move, drive.engine, drive.store)
+        infos = await side_by_side(AT_ONCE, [partial(drive.uploads.run_in_thread, copy, move) for move in moves])
+        return [Copied(move, info) for move, info in zip(moves, infos, strict=True) if info is not None]
 
-        async with trio.open_nursery() as nursery:
-            for ino in inos:
-                nursery.start_soon(one, ino)
-        if problems:
-            raise problems[0]
+    async def _free(self, keys: Sequence[tuple[ObjectRecord, str | None]]) -> None:
+        drive = self._drive
+        free = partial(freed, drive.engine, drive.store)
+        await side_by_side(AT_ONCE, [partial(drive.uploads.run_in_thread, free, record, etag) for record, etag in keys])
+
+    async def _settle_alone(self, ino: int, left: dict[ObjectRecord, str] | None) -> None:
+        if not await self._settle_file(ino, left):
+            await self._drive.catalog.run(note_moved, self._drive.engine, ino)
+            self._drive.moved.add(ino)

@@ -14,21 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kumofs.catalog.contents import (
-    RELATIVES_MAX,
-    claimed_relatives,
-    commit_contents,
-    content_step,
-    delete_objects,
-    insert_claims,
-    mark_objects,
-    prefixes_of,
-    read_inodes,
-)
+from kumofs.catalog.contents import commit_contents, content_step, mark_objects, read_inodes
 from kumofs.catalog.port import Engine
 from kumofs.model import Inode, ObjectRecord, ObjectState
 from kumofs.staging.description import content_from, new_times
-from kumofs.staging.keys import wanted_keys
+from kumofs.staging.keys import claim_wanted_keys, wanted_keys
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import ObjectInfo
 
@@ -52,26 +42,14 @@ def claim_new(engine: Engine, files: Sequence[StagedFile]) -> list[Claimed | Non
     """Claim the wanted key of each file that has no content yet; None: that one is for `commit`."""
     found = read_inodes(engine, [staged.ino for staged in files])
     inodes = [found[staged.ino] for staged in files if is_new(staged, found.get(staged.ino))]
-    wanted = [(key, inode.ino) for key, inode in zip(wanted_keys(engine, inodes), inodes, strict=True)]
-    claims = {record.ino: record for record in insert_claims(engine, wanted) if record is not None}
-    clashing = in_conflict(engine, [record.key for record in claims.values()])
-    delete_objects(engine, [record for record in claims.values() if record.key in clashing])
-    good = {ino: record for ino, record in claims.items() if record.key not in clashing}
-    return [Claimed(found[staged.ino], good[staged.ino]) if staged.ino in good else None for staged in files]
+    keys = wanted_keys(engine, inodes)
+    claims = claim_wanted_keys(engine, {inode.ino: key for inode, key in zip(inodes, keys, strict=True)})
+    return [Claimed(found[staged.ino], claims[staged.ino]) if staged.ino in claims else None for staged in files]
 
 
 def is_new(staged: StagedFile, inode: Inode | None) -> bool:
     """Whether the staged bytes are the first of a file that has a name."""
     return inode is not None and bool(inode.names) and inode.content is None and staged.is_own(None)
-
-
-def in_conflict(engine: Engine, keys: Sequence[str]) -> set[str]:
-    """Those of the keys that have a claimed one as their path-prefix, or are one's; all of them where that is not known."""
-    above, below = claimed_relatives(engine, keys)
-    if len(below) >= RELATIVES_MAX:
-        return {*keys}
-    covered = {prefix for key in below for prefix in prefixes_of(key)}
-    return {key for key in keys if key in covered or not above.isdisjoint(prefixes_of(key))}
 
 
 def commit_new(engine: Engine, sent: Sequence[Sent]) -> list[Inode | None]:

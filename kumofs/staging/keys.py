@@ -7,19 +7,24 @@ the wanted key taken, or in conflict with another, puts a suffix on the componen
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from hashlib import sha256
 
 from kumofs.catalog.claims import read_inode
 from kumofs.catalog.contents import (
+    RELATIVES_MAX,
     claimed_ancestors,
     claimed_descendant,
+    claimed_relatives,
     delete_object,
+    delete_objects,
     fence_content,
     insert_claim,
+    insert_claims,
     mark_object,
     objects_of,
+    prefixes_of,
     read_object,
 )
 from kumofs.catalog.paths import path_of, paths_of
@@ -97,6 +102,24 @@ def claim_key(engine: Engine, store: Store, inode: Inode, refused: Collection[st
                 delete_object(engine, record)
         key = suffixed(wanted, last if clash is None else clash, inode.ino, attempt)
     raise StoreError(f"no free key was found for {wanted!r}")
+
+
+def claim_wanted_keys(engine: Engine, wanted: Mapping[int, str]) -> dict[int, ObjectRecord]:
+    """Claim the wanted keys of many inodes, by number, in a few round trips; those that cannot be had as they are are left out,
+    and nothing has changed for them."""
+    claims = {record.ino: record for record in insert_claims(engine, [(key, ino) for ino, key in wanted.items()]) if record}
+    clashing = in_conflict(engine, [record.key for record in claims.values()])
+    delete_objects(engine, [record for record in claims.values() if record.key in clashing])
+    return {ino: record for ino, record in claims.items() if record.key not in clashing}
+
+
+def in_conflict(engine: Engine, keys: Sequence[str]) -> set[str]:
+    """Those of the keys that have a claimed one as their path-prefix, or are one's; all of them where that is not known."""
+    above, below = claimed_relatives(engine, keys)
+    if len(below) >= RELATIVES_MAX:
+        return {*keys}
+    covered = {prefix for key in below for prefix in prefixes_of(key)}
+    return {key for key in keys if key in covered or not above.isdisjoint(prefixes_of(key))}
 
 
 class Claim(Enum):

@@ -1,4 +1,4 @@
-"""Many first commits at once, without a mount: each step of a batch is a step of its own, as on an engine that ends in one."""
+"""Many first commits, or moves, at once, without a mount; each step of a batch is a step of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from kumofs.catalog.port import Delete, Insert, Step, Update
 from kumofs.errors import Duplicate
 from kumofs.staging.commit import Outcome, commit, put_claimed
 from kumofs.staging.commit_new import Sent, claim_new, commit_new
-from kumofs.staging.keys import free_key
+from kumofs.staging.free_many import free_keys
+from kumofs.staging.keys import free_key, freed
+from kumofs.staging.settle import Settled, settle
+from kumofs.staging.settle_many import Copied, claim_moves, commit_moves, copy_move
 from kumofs.staging.staged import StagedFile
 
 
@@ -52,3 +55,17 @@ def commit_as_many(engine: Any, store: Any, files: Sequence[StagedFile]) -> list
         if done[one.staged.ino] is None:
             free_key(engine, store, one.claimed.record)
     return [Outcome.COMMITTED if done.get(staged.ino) else commit(engine, store, staged).outcome for staged in files]
+
+
+def settle_as_many(engine: Any, store: Any, inos: Sequence[int]) -> list[Settled]:
+    """What `fs/settling` does with files of a folder, in one thread; how it ended for those left to `settle`."""
+    engine = InSteps(engine)
+    moves, others = claim_moves(engine, inos)
+    copied = [Copied(move, info) for move in moves if (info := copy_move(engine, store, move)) is not None]
+    moved = commit_moves(engine, copied)
+    done = {inode.ino for inode in moved.inodes}
+    for move, _ in copied:
+        if move.inode.ino not in done:
+            freed(engine, store, move.record)
+    free_keys(engine, store, moved.left)
+    return [settle(engine, store, ino) for ino in [*others, *(move.inode.ino for move in moves if move.inode.ino not in done)]]

@@ -15,8 +15,9 @@ from kumofs.catalog.create import create, make_root
 from kumofs.catalog.inodes import lookup
 from kumofs.catalog.numbers import Numbers
 from kumofs.catalog.port import Engine
+from kumofs.catalog.rename import rename
 from kumofs.catalog.unlink import unlink
-from kumofs.model import Inode, Kind
+from kumofs.model import Inode, Kind, entry_id
 from kumofs.staging import keys, part_plan, stream, streaming
 from kumofs.staging.area import StagingArea
 from kumofs.staging.begun import BegunUploads
@@ -25,9 +26,10 @@ from kumofs.staging.commit import Outcome, commit, roll_forward
 from kumofs.staging.conflict import keep_both
 from kumofs.staging.journal import read_record
 from kumofs.staging.reclaim import reclaim, reclaim_many, strip_many
+from kumofs.staging.settle import settle
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import Store
-from tests.crash.as_many import commit_as_many
+from tests.crash.as_many import commit_as_many, settle_as_many
 from tests.crash.in_parts import InParts
 
 
@@ -155,6 +157,32 @@ def test_first_commits_of_many_stopped_anywhere_are_done_again_from_the_staged_b
         stored = {info.key: machine.store.get(info.key).decode() for info in machine.store.list()}
         assert stored == {f"h/{name}": str(lookup(machine.engine, machine.root, name).ino) for name in "fgh"}
     assert stops > 12
+
+
+def test_moves_of_many_stopped_anywhere_lose_nothing_and_are_ended_by_settling(machines, monkeypatch) -> None:
+    monkeypatch.setattr(keys, "FREE_BOUND_S", -1.0)
+    inos: list[int] = []
+
+    def prepare(machine: Machine) -> list[int]:
+        inos.clear()
+        for name in "xyz":
+            machine.file = create(machine.engine, Numbers(machine.engine), machine.root, name, machine.file)
+            machine.write(name.encode())
+            rename(machine.engine, entry_id(machine.root, name), entry_id(machine.root, f"{name}2"), 2)
+            inos.append(machine.file.ino)
+        return inos
+
+    stops = 0
+    for machine in stop_everywhere(machines, prepare, settle_as_many):
+        stops += 1
+        for _ in range(2):
+            for ino in inos:
+                settle(machine.engine, machine.store, ino)
+        assert not collect(machine.engine, machine.store, "h", young_s=0).damaged
+        stored = {info.key: machine.store.get(info.key) for info in machine.store.list()}
+        assert stored == {f"h/{name}2": name.encode() for name in "xyz"}
+        assert [doc["_id"] for doc in machine.engine.scan("objects")] == sorted(stored)
+    assert stops > 15
 
 
 def test_a_rewrite_stopped_anywhere_leaves_the_old_or_the_new_bytes_and_can_be_done_again(machines) -> None:

@@ -30,7 +30,7 @@ from kumofs.staging.free_many import free_keys
 from kumofs.staging.reclaim import reclaim, reclaim_many, strip_many
 from kumofs.staging.settle import Settled, settle
 from kumofs.staging.staged import StagedFile
-from tests.crash.as_many import commit_as_many
+from tests.crash.as_many import commit_as_many, settle_as_many
 from tests.crash.in_parts import InParts
 
 WRITERS = ("write", "write of many", "edit", "stream")
@@ -93,6 +93,8 @@ class Mount:
             left: dict[ObjectRecord, str] = {}
             self.result = settle(engine, store, self.bench.ino, left=left)
             free_keys(engine, store, left)
+        elif self.verb == "settle among many":
+            self.result = settle_as_many(engine, store, [self.bench.ino])
         elif self.verb == "unlink":
             unlink(engine, self.bench.root, self.bench.name, 2)
             reclaim(engine, store, self.bench.ino)
@@ -302,7 +304,7 @@ def test_a_first_commit_among_many_loses_nothing_whatever_crosses(parts, tmp_pat
 
 
 @pytest.mark.parametrize("beside", ["settle", "write", "unlink", "unlink of many", "gc"])
-@pytest.mark.parametrize("settler", ["settle", "settle of many"])
+@pytest.mark.parametrize("settler", ["settle", "settle of many", "settle among many"])
 def test_a_file_that_moved_is_settled_whatever_crosses(parts, tmp_path, monkeypatch, settler, beside) -> None:
     engine, store = parts
     for number, run in schedules(30, (settler, beside)):

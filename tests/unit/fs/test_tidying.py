@@ -21,7 +21,7 @@ class Catalog:
         self.lots: list[list[int]] = []
         self.away = False
 
-    async def run_in_thread(self, _function: Any, _engine: Any, taken: list[Taken]) -> None:
+    async def run(self, _function: Any, _engine: Any, taken: list[Taken]) -> None:
         await trio.sleep(0.1)
         if self.away:
             raise CatalogUnavailable("away")
