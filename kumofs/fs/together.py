@@ -44,12 +44,11 @@ class Together(Generic[T, R]):
     async def _do(self, turns: list[Turn[T, R]]) -> None:
         try:
             results = await self._work([turn.thing for turn in turns])
+            for turn, result in zip(turns, results, strict=True):
+                turn.results.append(result)
         except Exception as problem:  # raised to those who wait
             for turn in turns:
                 turn.problem = problem
-        else:
-            for turn, result in zip(turns, results, strict=True):
-                turn.results.append(result)
         for turn in turns:
             turn.done.set()
 

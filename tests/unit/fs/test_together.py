@@ -56,6 +56,14 @@ def test_a_problem_is_told_to_those_of_that_call_only() -> None:
     assert got == {1: 2, 13: "thirteen", 3: "thirteen", 4: 8}
 
 
+def test_work_that_gives_too_few_results_is_a_problem_of_those_who_wait() -> None:
+    async def forgetful(numbers: list[int]) -> list[int]:
+        return numbers[1:]
+
+    with pytest.raises(ValueError, match="shorter"):
+        trio.run(Together(forgetful).call, 1)
+
+
 def test_no_call_is_of_more_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TOGETHER_MAX", 2)
     work, got = run({1: 0, 2: 0.3, 3: 0.6, 4: 0.7})
