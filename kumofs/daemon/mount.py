@@ -131,8 +131,8 @@ class Mount:
                 self.service.tell(STOPPING=1)
                 kernel.close()
         await saving.keep_all(drive)
-        await drive.tidying.tidy_all()
         left = await self.send_rest(drive)
+        await drive.tidying.tidy_all()
         if left:
             log.error("%d files are not saved yet; they are kept in %s for the next mount", left, drive.area.directory)
 
