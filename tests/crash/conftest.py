@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -22,7 +23,7 @@ from kumofs.catalog.port import Delete, Engine, Insert, Step, Update
 from kumofs.catalog.rename import rename
 from kumofs.catalog.rmdir import rmdir
 from kumofs.catalog.unlink import take_name, unlink
-from kumofs.errors import FileError
+from kumofs.errors import Exists, FileError
 from kumofs.model import ROOT_NAME, Inode, Kind, entry_id, parent_of
 
 WRITES = ("get", "get_many", "find", "scan", "insert", "update", "delete")
@@ -140,7 +141,8 @@ def remove_among_many(path: str) -> Verb:
 def tie_and_remove(old: str, new: str) -> Verb:
     def run(home: Home, engine: Engine) -> object:
         name_id = home.at(new)
-        link(engine, home.ino[old], parent_of(name_id), name_id.split("/", 1)[1], 2)
+        with suppress(Exists):  # where it is done again
+            link(engine, home.ino[old], parent_of(name_id), name_id.split("/", 1)[1], 2)
         return remove_known(engine, home.ino[old], name_id)
 
     return Verb(f"link {old} {new} and unlink it among many", run, frozenset({new}))
