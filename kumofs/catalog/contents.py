@@ -56,7 +56,7 @@ def commit_contents(engine: Engine, steps: Sequence[Update]) -> dict[int, Inode]
 
 def fence_content(engine: Engine, inode: Inode) -> bool:
     """Make every commit of content that was begun before now fail; False: the inode changed, look again."""
-    return engine.update(INODES, inode.ino, {"rev": inode.rev}, inc={"rev": 1}) is not None
+    return fence_contents(engine, [inode])
 
 
 def moved_inodes(engine: Engine, home: str, limit: int = 1000) -> list[Inode]:
@@ -87,12 +87,7 @@ def read_objects(engine: Engine, keys: Iterable[str]) -> list[ObjectRecord]:
 
 def insert_claim(engine: Engine, key: str, ino: int) -> ObjectRecord | None:
     """Claim a key; None: somebody has it."""
-    record, step = claim_step(engine, key, ino)
-    try:
-        engine.insert(step.collection, step.doc)
-    except Duplicate:
-        return None
-    return record
+    return insert_claims(engine, [(key, ino)])[0]
 
 
 def insert_claims(engine: Engine, wanted: Sequence[tuple[str, int]]) -> list[ObjectRecord | None]:
@@ -127,7 +122,7 @@ def mark_object(engine: Engine, record: ObjectRecord, state: ObjectState) -> Obj
 
 def delete_object(engine: Engine, record: ObjectRecord) -> None:
     """Give a key up, where the record still is what was read."""
-    engine.delete(OBJECTS, record.key, {"token": record.token})
+    delete_objects(engine, [record])
 
 
 def objects_of(engine: Engine, ino: int) -> list[ObjectRecord]:
@@ -174,11 +169,6 @@ def read_inodes(engine: Engine, inos: Iterable[int]) -> dict[int, Inode]:
     return {doc["_id"]: inode_of(doc) for doc in engine.get_many(INODES, inos).values()}
 
 
-def take_contents(engine: Engine, inodes: Iterable[Inode]) -> None:
-    """Take the contents away from inodes whose `rev` still is what was read, in one round trip."""
-    engine.batch([Update(INODES, inode.ino, {"rev": inode.rev}, {}, ("content",), {"rev": 1}, STAMP) for inode in inodes])
-
-
 def fence_contents(engine: Engine, inodes: Collection[Inode]) -> bool:
     """`fence_content` of many in one round trip. False: not of all of them."""
     return engine.batch([Update(INODES, inode.ino, {"rev": inode.rev}, inc={"rev": 1}) for inode in inodes]) == len(inodes)
@@ -212,11 +202,11 @@ def delete_objects(engine: Engine, records: Iterable[ObjectRecord]) -> None:
     engine.batch([Delete(OBJECTS, record.key, {"token": record.token}) for record in records])
 
 
-def delete_inodes(engine: Engine, inodes: Iterable[Inode]) -> None:
-    """Remove inode documents where neither names nor content have changed since they were read, in one round trip."""
-    engine.batch([Delete(INODES, inode.ino, {"rev": inode.rev, "nrev": inode.nrev}) for inode in inodes])
+def delete_inodes(engine: Engine, inodes: Iterable[Inode]) -> int:
+    """`delete_inode` of many in one round trip; how many went."""
+    return engine.batch([Delete(INODES, inode.ino, {"rev": inode.rev, "nrev": inode.nrev}) for inode in inodes])
 
 
 def delete_inode(engine: Engine, inode: Inode) -> bool:
     """Remove an inode document where neither names nor content have changed since it was read."""
-    return engine.delete(INODES, inode.ino, {"rev": inode.rev, "nrev": inode.nrev}) is not None
+    return delete_inodes(engine, [inode]) == 1

@@ -117,6 +117,8 @@ class SqliteEngine:
 
     def batch(self, steps: Sequence[Step]) -> int:
         """Do the steps in order in one transaction; ends at the first Duplicate, with the steps before it done."""
+        if not steps:
+            return 0
         matched = 0
         duplicate: Duplicate | None = None
         with self._call(), self._transaction() as connection:

@@ -64,7 +64,7 @@ class Orphans:
             free = trio.Semaphore(AT_ONCE)
             while self._full:
                 if len(self._full) >= MANY_MIN and self._store.capabilities.many_at_once:
-                    inos = taken(self._full, MANY_MAX)
+                    inos = first_of(self._full, MANY_MAX)
                     await self._try_many(strip_many, strip, inos)
                     self._note_stripped(inos)
                     continue
@@ -82,7 +82,7 @@ class Orphans:
 
     async def _reclaim_due(self) -> None:
         while self._stripped and self._stripped[0][0] <= trio.current_time():
-            due = taken(self._stripped, MANY_MAX, lambda each: each[0] <= trio.current_time())
+            due = first_of(self._stripped, MANY_MAX, lambda each: each[0] <= trio.current_time())
             await self._try_many(reclaim_many, reclaim, [ino for _, ino in due])
 
     async def _try_many(
@@ -102,7 +102,7 @@ class Orphans:
             log.warning("orphan %d is left to the background pass: %s", ino, problem)
 
 
-def taken(queue: deque[T], most: int, which: Callable[[T], bool] = lambda _: True) -> list[T]:
+def first_of(queue: deque[T], most: int, which: Callable[[T], bool] = lambda _: True) -> list[T]:
     """Take the first of a queue out, at most so many, as long as they are such."""
     found: list[T] = []
     while queue and len(found) < most and which(queue[0]):

@@ -22,9 +22,9 @@ from kumofs.fs.drive import Drive
 from kumofs.fs.side_by_side import side_by_side
 from kumofs.model import Inode, Kind, ObjectRecord
 from kumofs.staging.free_many import free_keys
-from kumofs.staging.keys import freed
+from kumofs.staging.keys import Claimed, freed
 from kumofs.staging.settle import Settled, settle
-from kumofs.staging.settle_many import Copied, Move, claim_moves, commit_moves, copy_move
+from kumofs.staging.settle_many import Copied, claim_moves, commit_moves, copy_move
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +166,7 @@ class Settler:
         alone = {*inos} - {*resting} | {*others} | {move.inode.ino for move in moves} - done
         await side_by_side(AT_ONCE, [partial(self._settle_alone, ino, left) for ino in alone])
 
-    async def _copies(self, moves: list[Move]) -> list[Copied]:
+    async def _copies(self, moves: list[Claimed]) -> list[Copied]:
         drive = self._drive
         copy = partial(copy_move, drive.engine, drive.store)
         infos = await side_by_side(AT_ONCE, [partial(drive.uploads.run_in_thread, copy, move) for move in moves])

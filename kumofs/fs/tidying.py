@@ -13,6 +13,7 @@ import trio
 from kumofs.catalog.clean_names import Taken, clean_names
 from kumofs.catalog.port import Engine
 from kumofs.errors import CatalogUnavailable
+from kumofs.fs.orphans import first_of
 from kumofs.model import parent_of
 from kumofs.offload import Lane
 
@@ -56,7 +57,7 @@ class Tidying:
         """Remove what waits. False: the catalog does not answer, and the rest waits on."""
         async with self._lock:
             while self._waiting:
-                self._working = [self._waiting.popleft() for _ in range(min(AT_ONCE_MAX, len(self._waiting)))]
+                self._working = first_of(self._waiting, AT_ONCE_MAX)
                 try:
                     await self._lane.run(clean_names, self._engine, self._working)
                 except CatalogUnavailable as problem:

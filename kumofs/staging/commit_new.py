@@ -16,18 +16,11 @@ from typing import NamedTuple
 
 from kumofs.catalog.contents import commit_contents, content_step, mark_objects, read_inodes
 from kumofs.catalog.port import Engine
-from kumofs.model import Inode, ObjectRecord, ObjectState
+from kumofs.model import Inode, ObjectState
 from kumofs.staging.description import content_from, new_times
-from kumofs.staging.keys import claim_wanted_keys, wanted_keys
+from kumofs.staging.keys import Claimed, claim_wanted_keys, wanted_keys
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import ObjectInfo
-
-
-class Claimed(NamedTuple):
-    """An inode as it was read before the key was claimed, by which it is to be committed, and the claim."""
-
-    inode: Inode
-    record: ObjectRecord
 
 
 class Sent(NamedTuple):
@@ -42,8 +35,7 @@ def claim_new(engine: Engine, files: Sequence[StagedFile]) -> list[Claimed | Non
     """Claim the wanted key of each file that has no content yet; None: that one is for `commit`."""
     found = read_inodes(engine, [staged.ino for staged in files])
     inodes = [found[staged.ino] for staged in files if is_new(staged, found.get(staged.ino))]
-    keys = wanted_keys(engine, inodes)
-    claims = claim_wanted_keys(engine, {inode.ino: key for inode, key in zip(inodes, keys, strict=True)})
+    claims = claim_wanted_keys(engine, wanted_keys(engine, inodes))
     return [Claimed(found[staged.ino], claims[staged.ino]) if staged.ino in claims else None for staged in files]
 
 
@@ -56,8 +48,8 @@ def commit_new(engine: Engine, sent: Sequence[Sent]) -> list[Inode | None]:
     """Commit what was put; the inodes as they are now. None: it was not committed, and its claim is to be freed."""
     wanted = wanted_keys(engine, [claimed.inode for _, claimed, _ in sent])
     steps = [
-        content_step(inode, content_from(info, staged), new_times(inode, staged), astray=record.key != key)
-        for (staged, (inode, record), info), key in zip(sent, wanted, strict=True)
+        content_step(inode, content_from(info, staged), new_times(inode, staged), astray=record.key != wanted[inode.ino])
+        for staged, (inode, record), info in sent
     ]
     now = commit_contents(engine, steps)
     done = {staged.ino: claimed.record for staged, claimed, _ in sent if is_committed(staged, now.get(staged.ino))}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from hashlib import sha256
+from typing import NamedTuple
 
 from kumofs.catalog.claims import read_inode
 from kumofs.catalog.contents import (
@@ -51,9 +52,9 @@ def wanted_key(engine: Engine, inode: Inode) -> str:
     return key_at(inode, path_of(engine, inode))
 
 
-def wanted_keys(engine: Engine, inodes: Sequence[Inode]) -> list[str]:
-    """The same of many inodes."""
-    return [key_at(inode, path) for inode, path in zip(inodes, paths_of(engine, inodes), strict=True)]
+def wanted_keys(engine: Engine, inodes: Sequence[Inode]) -> dict[int, str]:
+    """The same of many inodes, by number."""
+    return {inode.ino: key_at(inode, path) for inode, path in zip(inodes, paths_of(engine, inodes), strict=True)}
 
 
 def key_at(inode: Inode, path: tuple[str, ...] | None) -> str:
@@ -102,6 +103,13 @@ def claim_key(engine: Engine, store: Store, inode: Inode, refused: Collection[st
                 delete_object(engine, record)
         key = suffixed(wanted, last if clash is None else clash, inode.ino, attempt)
     raise StoreError(f"no free key was found for {wanted!r}")
+
+
+class Claimed(NamedTuple):
+    """An inode as it was read before its wanted key was claimed, by which it is to be committed, and the claim."""
+
+    inode: Inode
+    record: ObjectRecord
 
 
 def claim_wanted_keys(engine: Engine, wanted: Mapping[int, str]) -> dict[int, ObjectRecord]:

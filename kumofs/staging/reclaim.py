@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kumofs.catalog.claims import read_inode
-from kumofs.catalog.contents import commit_content, delete_inode, delete_inodes, objects_of, read_inodes, take_contents
+from kumofs.catalog.contents import (
+    commit_content,
+    commit_contents,
+    content_step,
+    delete_inode,
+    delete_inodes,
+    objects_of,
+    read_inodes,
+)
 from kumofs.catalog.port import Engine
 from kumofs.model import Content, Inode, Kind, ObjectRecord, ObjectState
 from kumofs.staging.free_many import free_keys
@@ -45,8 +53,7 @@ def reclaim(engine: Engine, store: Store, ino: int) -> None:
 def strip_many(engine: Engine, store: Store, inos: Sequence[int]) -> None:
     """`strip` of many orphans."""
     whole = [inode for inode in read_inodes(engine, inos).values() if is_orphan(inode) and inode.content is not None]
-    take_contents(engine, whole)
-    now = read_inodes(engine, [inode.ino for inode in whole])
+    now = commit_contents(engine, [content_step(inode, None) for inode in whole])
     etags: dict[ObjectRecord, str] = {}
     for inode in whole:
         if inode.ino in now and now[inode.ino].content is None:

@@ -13,13 +13,13 @@ from contextlib import nullcontext
 from enum import Enum
 
 from kumofs.catalog.claims import read_inode
-from kumofs.catalog.contents import commit_content, delete_object, insert_claim, mark_object, read_object
+from kumofs.catalog.contents import commit_content, delete_object, mark_object, read_object
 from kumofs.catalog.port import Engine
 from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed
 from kumofs.model import Content, Inode, ObjectRecord, ObjectState
 from kumofs.staging.begun import BegunUploads
-from kumofs.staging.keys import claim_key, clashing_claim, free_key, freed, try_claim, wanted_key
-from kumofs.store.protocol import Store
+from kumofs.staging.keys import claim_key, claim_wanted_keys, clashing_claim, free_key, freed, try_claim, wanted_key
+from kumofs.store.protocol import ObjectInfo, Store
 
 TRAIL_MAX = 16
 """Files that stand in each other's way one behind the other, before one goes aside."""
@@ -73,11 +73,7 @@ def settle(
 
 def claim_fresh(engine: Engine, wanted: str, inode: Inode) -> ObjectRecord | None:
     """Claim a key that nobody has, and that is in nobody's way; None where it is not so, and nothing has changed then."""
-    claimed = insert_claim(engine, wanted, inode.ino)
-    if claimed is None or clashing_claim(engine, wanted) is None:
-        return claimed
-    delete_object(engine, claimed)
-    return None
+    return claim_wanted_keys(engine, {inode.ino: wanted}).get(inode.ino)
 
 
 def alike(engine: Engine, held: ObjectRecord, wanted: str) -> bool:
@@ -136,7 +132,7 @@ def move(
     except (PreconditionFailed, NoSuchObject):
         free_key(engine, store, claimed)
         return Settled.BLOCKED if still_there(store, old) else Settled.CHANGED
-    done = commit_content(engine, inode, Content(info.key, info.etag, info.version, old.size, old.data), astray=astray)
+    done = commit_content(engine, inode, moved_content(inode, info), astray=astray)
     if done is None:
         free_key(engine, store, claimed)
         return Settled.CHANGED
@@ -149,6 +145,12 @@ def move(
     else:
         left[record] = old.etag
     return Settled.MOVED
+
+
+def moved_content(inode: Inode, info: ObjectInfo) -> Content:
+    """The same bytes where they are now."""
+    assert inode.content is not None
+    return Content(info.key, info.etag, info.version, inode.content.size, inode.content.data)
 
 
 def still_there(store: Store, content: Content) -> bool:

@@ -16,32 +16,26 @@ from typing import NamedTuple
 from kumofs.catalog.contents import commit_contents, content_step, mark_objects, read_inodes, read_objects
 from kumofs.catalog.port import Engine
 from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed
-from kumofs.model import Content, Inode, ObjectRecord, ObjectState
-from kumofs.staging.keys import claim_wanted_keys, free_key, wanted_keys
+from kumofs.model import Inode, ObjectRecord, ObjectState
+from kumofs.staging.keys import Claimed, claim_wanted_keys, free_key, uses, wanted_keys
+from kumofs.staging.settle import moved_content
 from kumofs.store.protocol import ObjectInfo, Store
 
 LARGEST_BYTES = 1 << 20
 """Larger files are moved one by one: those that are claimed together wait for each other."""
 
 
-class Move(NamedTuple):
-    """An inode as it was read before its wanted key was claimed, by which it is to be committed, and the claim."""
-
-    inode: Inode
-    record: ObjectRecord
-
-
 class Copied(NamedTuple):
-    """A move whose copy is there."""
+    """A file whose copy is under its claimed key."""
 
-    move: Move
+    claimed: Claimed
     info: ObjectInfo
 
 
 class Moves(NamedTuple):
-    """What is to be done of many files: `moves` here, `others` by `settle`. The rest is in place, or gone."""
+    """What is to be done of many files: `moves` are claimed, `others` are for `settle`. The rest is in place, or gone."""
 
-    moves: list[Move]
+    moves: list[Claimed]
     others: list[int]
 
 
@@ -57,14 +51,14 @@ def claim_moves(engine: Engine, inos: Sequence[int]) -> Moves:
     named = [inode for inode in read_inodes(engine, inos).values() if inode.names]
     contents = {inode.ino: inode.content for inode in named if inode.content is not None}
     some = [inode for inode in named if inode.ino in contents]
-    wanted = dict(zip((inode.ino for inode in some), wanted_keys(engine, some), strict=True))
+    wanted = wanted_keys(engine, some)
     astray = {ino for ino, content in contents.items() if content.key != wanted[ino]}
     claims = claim_wanted_keys(engine, {ino: wanted[ino] for ino in astray if contents[ino].size <= LARGEST_BYTES})
-    moves = [Move(inode, claims[inode.ino]) for inode in some if inode.ino in claims]
+    moves = [Claimed(inode, claims[inode.ino]) for inode in some if inode.ino in claims]
     return Moves(moves, [inode.ino for inode in named if inode.ino not in contents or inode.ino in astray - {*claims}])
 
 
-def copy_move(engine: Engine, store: Store, move: Move) -> ObjectInfo | None:
+def copy_move(engine: Engine, store: Store, move: Claimed) -> ObjectInfo | None:
     """Copy the object under the claimed key. None: it cannot be done, and the claim is given up."""
     old = move.inode.content
     assert old is not None
@@ -77,25 +71,14 @@ def copy_move(engine: Engine, store: Store, move: Move) -> ObjectInfo | None:
 
 def commit_moves(engine: Engine, copied: Sequence[Copied]) -> Moved:
     """Commit what was copied. Who is not among the inodes that are told was not committed, and its claim is to be freed."""
-    steps = [content_step(move.inode, moved_content(move.inode, info)) for move, info in copied]
+    steps = [content_step(inode, moved_content(inode, info)) for (inode, _), info in copied]
     now = commit_contents(engine, steps)
-    done = {move: now[move.inode.ino] for move, _ in copied if is_at(now.get(move.inode.ino), move.record.key)}
-    mark_objects(engine, [move.record for move in done], ObjectState.LIVE)
-    before = {move.inode.content.key: move.inode for move in done if move.inode.content is not None}
+    done = [claimed for claimed, _ in copied if uses(now.get(claimed.inode.ino), claimed.record.key)]
+    mark_objects(engine, [record for _, record in done], ObjectState.LIVE)
+    before = {inode.content.key: inode for inode, _ in done if inode.content is not None}
     left = {
         record: inode.content.etag
         for record in read_objects(engine, before)
         if (inode := before[record.key]).ino == record.ino and inode.content is not None
     }
-    return Moved([*done.values()], left)
-
-
-def moved_content(inode: Inode, info: ObjectInfo) -> Content:
-    """The same bytes where they are now."""
-    assert inode.content is not None
-    return Content(info.key, info.etag, info.version, inode.content.size, inode.content.data)
-
-
-def is_at(inode: Inode | None, key: str) -> bool:
-    """Whether an inode's bytes are under a key."""
-    return inode is not None and inode.content is not None and inode.content.key == key
+    return Moved([now[inode.ino] for inode, _ in done], left)
