@@ -12,6 +12,11 @@ LINK_MAX = 1000
 ROOT_NAME = "/"
 """The name every root directory has, so that it counts as alive; it is in no entry."""
 
+Buffer = bytes | bytearray
+"""Bytes of a file, held for whoever has them."""
+Bytes = Buffer | memoryview
+"""The same, or a part of what somebody else holds."""
+
 
 class Kind(StrEnum):
     """What an inode is. `DEAD` is a tombstone: a creator that was fenced before it could insert its inode."""

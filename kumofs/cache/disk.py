@@ -17,7 +17,7 @@ from kumofs.cache.kept import NOTHING, Found, Kept
 from kumofs.cache.write_behind import WriteBehind
 from kumofs.config import Settings, make_private_dir
 from kumofs.errors import ConfigError
-from kumofs.model import Content
+from kumofs.model import Buffer, Content
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ ADOPT_MAX_BYTES = 16 << 20
 """An uploaded file up to this size becomes a cached one: to read a larger one once more for its checksums costs too much."""
 COMPLAIN_S = 60.0
 
-Fetch = Callable[[int, int], bytes]
+Fetch = Callable[[int, int], Buffer]
 """Gets (start, length) from the store."""
 
 
@@ -57,7 +57,7 @@ class DiskCache:
         self._behind = WriteBehind(self._look_after)
         self._complained_s = float("-inf")
 
-    def read(self, content: Content, start: int, end: int, fetch: Fetch) -> bytes:
+    def read(self, content: Content, start: int, end: int, fetch: Fetch) -> Buffer:
         """Bytes [start, end): what is kept, and the rest by one request, which is kept soon. Raises what `fetch` raises."""
         return self._read(content, start, end, fetch, self._keep_soon)
 
@@ -88,7 +88,9 @@ class DiskCache:
         """The same, and end."""
         self._behind.close()
 
-    def _read(self, content: Content, start: int, end: int, fetch: Fetch, keep: Callable[[Content, int, bytes], object]) -> bytes:
+    def _read(
+        self, content: Content, start: int, end: int, fetch: Fetch, keep: Callable[[Content, int, Buffer], object]
+    ) -> Buffer:
         head, tail = self._found(content, start, end)
         first, last = start + len(head), end - len(tail)
         if first == last:
@@ -104,10 +106,10 @@ class DiskCache:
             self._complain(problem)
             return NOTHING
 
-    def _keep_soon(self, content: Content, start: int, body: bytes) -> None:
+    def _keep_soon(self, content: Content, start: int, body: Buffer) -> None:
         self._behind.add(len(body), partial(self._keep, content, start, body))
 
-    def _keep(self, content: Content, start: int, body: bytes) -> bool:
+    def _keep(self, content: Content, start: int, body: Buffer) -> bool:
         try:
             try:
                 return self._kept(content, start, body)
@@ -118,7 +120,7 @@ class DiskCache:
             self._complain(problem)
             return False
 
-    def _kept(self, content: Content, start: int, body: bytes) -> bool:
+    def _kept(self, content: Content, start: int, body: Buffer) -> bool:
         room = self.room
         return room.take(len(body)) and Kept(self._directory, content).write(start, body, room.file_max_bytes)
 

@@ -24,9 +24,9 @@ import time
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
-from zlib import crc32
 
-from kumofs.model import Content
+from kumofs.model import Buffer, Content
+from kumofs.store.checksum import crc32_at_once
 from kumofs.store.directory_copying import write_all
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Kept:
         head_end, tail_start = absent[0] * GRAIN_BYTES - low, (absent[-1] + 1) * GRAIN_BYTES - low
         return Found(body[start - low : max(head_end, start - low)], body[tail_start : end - low])
 
-    def write(self, start: int, body: bytes, bytes_max: int) -> bool:
+    def write(self, start: int, body: Buffer, bytes_max: int) -> bool:
         """Keep the whole grains among bytes [start, start+len(body)). False: the file holds `bytes_max` already."""
         end = start + len(body)
         first, last = -(-start // GRAIN_BYTES), self._grains if end == self._size else end // GRAIN_BYTES
@@ -174,7 +174,7 @@ class Kept:
         return struct.pack(f"<{len(sums)}I", *sums)
 
     def _sum(self, grain: memoryview, number: int) -> int:
-        return crc32(grain, (self._seed + number) & 0xFFFFFFFF) or 1
+        return crc32_at_once(grain, (self._seed + number) & 0xFFFFFFFF) or 1
 
     def _absent(self, body: bytes, first: int, sums: tuple[int, ...]) -> list[int]:
         """The grains that were not kept, or are not what was kept; these are forgotten."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from kumofs.cache.origin import missing, shorter
 from kumofs.cache.window import SHARED, Memory, Window
 from kumofs.errors import NoSuchObject, StoreUnavailable
-from kumofs.model import Content
+from kumofs.model import Bytes, Content
 from kumofs.store.protocol import Store
 
 COPY_BYTES = 1 << 30
@@ -54,7 +54,7 @@ class Reader:
             self._holders -= 1
             self._release()
 
-    def read_now(self, offset: int, length: int) -> bytearray | None:
+    def read_now(self, offset: int, length: int) -> Bytes | None:
         """The bytes if they are in memory already, so that the event loop may ask; None: `read` in a thread."""
         wanted = self._within(offset, length)
         if self._window is not None:
@@ -69,7 +69,7 @@ class Reader:
             return None
         return body if got == wanted else None
 
-    def read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, length: int) -> Bytes:
         """Bytes [offset, offset+length) as far as the file goes; exactly those, or DamagedFile."""
         wanted = self._within(offset, length)
         if not wanted:

@@ -8,12 +8,13 @@ The kernel asks for 128 KiB at a time; a request to the store for each would be 
 - a larger one by blocks: `FIRST_BYTES` at its beginning, then twice the block before, up to `BLOCK_MAX_BYTES`, where the
   reading goes on at a block's end; what was asked and no more after a seek
   (in whole grains, where they are cached on disk), until there were so many of these that the whole file is fetched (`whole`);
-- the block after is fetched in the background once the second half of a sequential one is read;
+- as much as was read in one go so far is fetched ahead, in the background, up to `AHEAD_MAX_BYTES`: several blocks at once, for
+  one connection to a far store carries but a part of what the line does;
 - who needs bytes that somebody is fetching waits for these: one request per range, however many read the file;
 - all blocks of a process together are bounded; the least recently used go first.
 
-How long the next block is follows from the block before it and from nothing else, so several programs may read several
-places of one file at their own pace.
+How long the next block is, and how much is fetched ahead, follows from the block before it and from nothing else, so several
+programs may read several places of one file at their own pace.
 """
 
 from __future__ import annotations
@@ -30,14 +31,15 @@ from kumofs.cache.kept import GRAIN_BYTES
 from kumofs.cache.origin import fetch
 from kumofs.cache.whole import Scattered, WholeFiles
 from kumofs.errors import KumofsError
-from kumofs.model import Content
+from kumofs.model import Buffer, Bytes, Content
 from kumofs.store.protocol import Store
 
 log = logging.getLogger(__name__)
 
 SMALL_BYTES = 1 << 20
 FIRST_BYTES = 256 << 10
-BLOCK_MAX_BYTES = 8 << 20
+BLOCK_MAX_BYTES = 4 << 20
+AHEAD_MAX_BYTES = 32 << 20
 NEAR_BYTES = 512 << 10
 """Reads of one program arrive a little out of order: up to this far behind a block's end (and no farther than the block is
 long) they still go on from it."""
@@ -45,26 +47,30 @@ MEMORY_MAX_BYTES = 96 << 20
 AHEAD_MAX = 16
 """Blocks fetched in the background at a time; more are not begun."""
 BLOCKS_PER_READER = 3
-"""What a sequential reader keeps: the block it reads, the one before and the one after."""
+"""What a sequential reader keeps at least: the block it reads, the one before and the one after."""
 
 
 class Block:
-    """Bytes [start, end) of a file, here or on their way. `body` is None until they are here, and stays so if they failed."""
+    """Bytes [start, end) of a file, here or on their way. `body` is None until they are here, and stays so if they failed.
 
-    __slots__ = ("body", "end", "ended", "owner", "sequential", "start")
+    `run`: where the reading began that this block goes on with.
+    """
 
-    def __init__(self, owner: Window, start: int, end: int, *, sequential: bool) -> None:
+    __slots__ = ("body", "end", "ended", "owner", "run", "sequential", "start")
+
+    def __init__(self, owner: Window, start: int, end: int, *, run: int | None = None) -> None:
         self.owner = owner
         self.start = start
         self.end = end
-        self.sequential = sequential
-        self.body: bytes | None = None
+        self.sequential = run is not None
+        self.run = start if run is None else run
+        self.body: Buffer | None = None
         self.ended = threading.Event()
 
     def __len__(self) -> int:
         return self.end - self.start
 
-    def wait(self) -> bytes | None:
+    def wait(self) -> Buffer | None:
         """The bytes, once whoever fetches them has ended; None: that failed."""
         self.ended.wait()
         return self.body
@@ -87,8 +93,14 @@ class Memory:
 
     def block_max_bytes(self) -> int:
         """How long a block may be, so that all readers together find room. Called with the lock held."""
-        share = self._bytes_max // (BLOCKS_PER_READER * max(1, len(self._readers)))
-        return max(FIRST_BYTES, min(BLOCK_MAX_BYTES, share))
+        return max(FIRST_BYTES, min(BLOCK_MAX_BYTES, self._share_bytes() // BLOCKS_PER_READER))
+
+    def ahead_max_bytes(self) -> int:
+        """How much may be fetched ahead of one reader: its share without what it reads and has just read. With the lock held."""
+        return max(FIRST_BYTES, min(AHEAD_MAX_BYTES, self._share_bytes() - 2 * self.block_max_bytes()))
+
+    def _share_bytes(self) -> int:
+        return self._bytes_max // max(1, len(self._readers))
 
     def add(self, block: Block) -> None:
         """Make room for a block that is about to be fetched. Called with the lock held."""
@@ -142,7 +154,10 @@ SHARED = Memory()
 
 
 class Window:
-    """One content of one file. `read` is called in threads, `read_now` on the event loop; both at any time."""
+    """One content of one file. `read` is called in threads, `read_now` on the event loop; both at any time.
+
+    They may give a view, which keeps a whole block: it is for who passes the bytes on at once.
+    """
 
     def __init__(self, store: Store, content: Content, memory: Memory = SHARED) -> None:
         self._store = store
@@ -152,21 +167,21 @@ class Window:
         self._closed = False
         self._scattered = Scattered(content.size)
 
-    def read_now(self, offset: int, length: int) -> bytearray | None:
+    def read_now(self, offset: int, length: int) -> Bytes | None:
         """Bytes [offset, offset+length) if all of them are here; never waits."""
-        end, body = offset + length, bytearray()
+        end, pieces = offset + length, []
         with self._memory.lock:
             while offset < end:
                 block = self._find(offset)
                 if block is None or block.body is None:
                     return None
                 self._memory.touch(block)
-                body += memoryview(block.body)[offset - block.start : end - block.start]
+                pieces.append(memoryview(block.body)[offset - block.start : end - block.start])
                 offset = min(end, block.end)
             self._go_ahead(end)
-        return body
+        return joined(pieces)
 
-    def read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, length: int) -> Bytes:
         """Bytes [offset, offset+length), which must lie in the file. PreconditionFailed, DamagedFile, StoreUnavailable."""
         end, pieces = offset + length, []
         while offset < end:
@@ -174,11 +189,11 @@ class Window:
             body = self.fetch(block) if mine else block.wait()
             if body is None:
                 continue  # whoever fetched it failed; now it is ours to try
-            pieces.append(body[offset - block.start : end - block.start])
+            pieces.append(memoryview(body)[offset - block.start : end - block.start])
             offset = min(end, block.end)
         with self._memory.lock:
             self._go_ahead(end)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return joined(pieces)
 
     def close(self) -> None:
         """Keep nothing any more; what is being read is still read."""
@@ -194,7 +209,7 @@ class Window:
         if block in self._blocks:
             self._blocks.remove(block)
 
-    def fetch(self, block: Block) -> bytes:
+    def fetch(self, block: Block) -> Buffer:
         """Get a block's bytes from the store and hand them to all who wait for them."""
         began_s = time.monotonic()
         try:
@@ -216,8 +231,12 @@ class Window:
         if worth_it and memory.disk is not None:
             memory.whole_files.begin(memory.disk, self._content, self._ask, lambda: not self._closed)
 
+    def _place(self, offset: int) -> int:
+        """The place of the last block that begins at an offset or before it; -1 for none."""
+        return bisect_right(self._blocks, offset, key=lambda block: block.start) - 1
+
     def _find(self, offset: int) -> Block | None:
-        place = bisect_right(self._blocks, offset, key=lambda block: block.start) - 1
+        place = self._place(offset)
         return self._blocks[place] if place >= 0 and offset < self._blocks[place].end else None
 
     def _block_at(self, offset: int, end: int) -> tuple[Block, bool]:
@@ -230,7 +249,7 @@ class Window:
             return self._begin(offset, end), True
 
     def _begin(self, offset: int, end: int) -> Block:
-        place = bisect_right(self._blocks, offset, key=lambda block: block.start)
+        place = self._place(offset) + 1
         before = self._blocks[place - 1] if place else None
         block = self._planned(before, offset, end)
         if place < len(self._blocks):
@@ -238,7 +257,6 @@ class Window:
         if not self._closed:
             self._blocks.insert(place, block)
             self._memory.add(block)
-            self._drop_behind(before, block)
         return block
 
     def _planned(self, before: Block | None, offset: int, end: int) -> Block:
@@ -251,33 +269,48 @@ class Window:
     def _wanted(self, before: Block | None, offset: int, end: int) -> Block:
         size = self._content.size
         if size <= SMALL_BYTES:
-            return Block(self, 0, size, sequential=False)
+            return Block(self, 0, size)
         if offset == 0:
-            return Block(self, 0, min(size, max(FIRST_BYTES, end)), sequential=True)
+            return Block(self, 0, min(size, max(FIRST_BYTES, end)), run=0)
         if before is not None and offset - before.end <= min(NEAR_BYTES, len(before)):
             length = min(2 * len(before), self._memory.block_max_bytes())
-            return Block(self, before.end, min(size, max(before.end + length, end)), sequential=True)
-        return Block(self, offset, end, sequential=False)
-
-    def _drop_behind(self, before: Block | None, block: Block) -> None:
-        # a reader that goes on from `before` has left what lies in front of that one
-        if before is None or before.end != block.start:
-            return
-        last = self._find(before.start - 1)
-        if last is not None and last.ended.is_set():
-            self.drop(last)
+            return Block(self, before.end, min(size, max(before.end + length, end)), run=before.run)
+        return Block(self, offset, end)
 
     def _go_ahead(self, position: int) -> None:
+        """Have fetched what a reader who has come to `position` will ask for, and drop what lies behind him."""
+        place = self._place(position - 1)
+        if place < 0 or self._closed or not self._blocks[place].sequential or position > self._blocks[place].end:
+            return
+        self._drop_behind(place)
         block = self._find(position - 1)
-        if block is None or not block.sequential or position - block.start <= len(block) // 2:
-            return
-        if block.end >= self._content.size or self._find(block.end) is not None or not self._memory.may_go_ahead:
-            return
-        self._memory.go_ahead(self._begin(block.end, block.end + 1))
+        assert block is not None
+        wanted = min(self._content.size, position + min(position - block.run, self._memory.ahead_max_bytes()))
+        while block.end < wanted:
+            after = self._find(block.end)
+            if after is None:
+                if not self._memory.may_go_ahead:
+                    return
+                after = self._begin(block.end, block.end + 1)
+                self._memory.go_ahead(after)
+            block = after
 
-    def _get(self, start: int, length: int) -> bytes:
+    def _drop_behind(self, place: int) -> None:
+        # who reads one block may still ask for the end of the block before, not for what lies in front of that
+        if place < 2:
+            return
+        last, before, block = self._blocks[place - 2 : place + 1]
+        if last.end == before.start and before.end == block.start and last.ended.is_set():
+            self.drop(last)
+
+    def _get(self, start: int, length: int) -> Buffer:
         disk = self._memory.disk
         return self._ask(start, length) if disk is None else disk.read(self._content, start, start + length, self._ask)
 
-    def _ask(self, start: int, length: int) -> bytes:
+    def _ask(self, start: int, length: int) -> Buffer:
         return fetch(self._store, self._content, start, length)
+
+
+def joined(pieces: list[memoryview]) -> Bytes:
+    """One buffer of all pieces, without a copy where it is one piece."""
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -7,7 +7,7 @@ from kumofs.errors import DamagedFile, KumofsError, PreconditionFailed, StaleHan
 from kumofs.fs.drive import Drive
 from kumofs.fs.node import Node
 from kumofs.fs.order import wait_written
-from kumofs.model import Content
+from kumofs.model import Bytes, Content
 from kumofs.staging.commit import roll_forward
 from kumofs.staging.filling import Found, overlaid, read_ranges, reader_of
 from kumofs.staging.ranges import Range
@@ -15,10 +15,8 @@ from kumofs.staging.staged import StagedFile
 
 ATTEMPTS_MAX = 5
 
-Body = bytes | bytearray
 
-
-async def read(drive: Drive, node: Node, offset: int, length: int) -> Body:
+async def read(drive: Drive, node: Node, offset: int, length: int) -> Bytes:
     """Bytes [offset, offset+length) as far as the file goes. DamagedFile where the store lost them."""
     drive.access.may_read()
     if node.coming:
@@ -39,7 +37,7 @@ async def read(drive: Drive, node: Node, offset: int, length: int) -> Body:
     raise DamagedFile(f"inode {node.ino}: the object is not the one that the catalog names")
 
 
-async def checked(drive: Drive, node: Node, offset: int, length: int, body: Body) -> Body:
+async def checked(drive: Drive, node: Node, offset: int, length: int, body: Bytes) -> Bytes:
     """The bytes, unless they end before the kernel believes the file to end: it would fill them up with zeros. StaleHandle.
 
     So it is where another mount has made the file shorter, and the kernel, which was told, has not asked again yet.
@@ -50,7 +48,7 @@ async def checked(drive: Drive, node: Node, offset: int, length: int, body: Body
     return body
 
 
-async def read_committed(drive: Drive, node: Node, offset: int, length: int) -> Body:
+async def read_committed(drive: Drive, node: Node, offset: int, length: int) -> Bytes:
     """From memory at once, else in a thread."""
     if node.inode.content is None:
         return b""
@@ -67,7 +65,7 @@ async def read_committed(drive: Drive, node: Node, offset: int, length: int) -> 
         return await drive.disk.run_in_thread(reader.read, offset, length)
 
 
-async def read_staged(drive: Drive, node: Node, offset: int, length: int) -> Body:
+async def read_staged(drive: Drive, node: Node, offset: int, length: int) -> Bytes:
     """What was written here, and what was not from the content that the writing began from. That is not kept in the staged
     file: what is there of it is what will be sent. It waits for no upload either."""
     while (staged := node.staged) is not None:

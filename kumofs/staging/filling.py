@@ -4,14 +4,14 @@ what is read of it."""
 from __future__ import annotations
 
 from kumofs.cache.reader import Reader
-from kumofs.model import Content
+from kumofs.model import Bytes, Content
 from kumofs.staging.ranges import Range
 from kumofs.staging.staged import StagedFile
 from kumofs.store.protocol import Store
 
 FILL_BYTES = 8 << 20
 
-Found = tuple[int, bytes | bytearray]
+Found = tuple[int, Bytes]
 """Bytes of a content, and where they begin."""
 
 

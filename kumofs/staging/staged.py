@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kumofs.cache.reader import Reader
 from kumofs.errors import NoSpace, StagingUnavailable, TooLarge
-from kumofs.model import Content
+from kumofs.model import Bytes, Content
 from kumofs.staging.area import StagingArea
 from kumofs.staging.begun import BegunUploads
 from kumofs.staging.journal import Record, write_record
@@ -175,7 +175,7 @@ class StagedFile:
         """The parts of [start, end) that are still only in `base`."""
         return self.present.gaps(start, min(end, self.size)) if self.base is not None else []
 
-    def fill(self, offset: int, body: bytes) -> None:
+    def fill(self, offset: int, body: Bytes) -> None:
         """Put bytes of `base` where nothing was written."""
         with disk_errors():
             write_all(self.fd, body, offset)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
+from kumofs.model import Bytes
+
 KERNEL_BYTES = 1 << 30
 """Most bytes asked of one copy_file_range."""
 HAND_BYTES = 1 << 20
@@ -72,7 +74,7 @@ def copy_by_hand(source: int, start: int, length: int, target: int, at: int) -> 
     return done
 
 
-def write_all(fd: int, body: bytes | memoryview, at: int = 0) -> None:
+def write_all(fd: int, body: Bytes, at: int = 0) -> None:
     """Write all bytes at an offset. OSError."""
     view = memoryview(body)
     done = 0

@@ -6,18 +6,20 @@ import os
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
-from zlib import crc32
 
 from kumofs.errors import StoreError
+from kumofs.model import Buffer
+from kumofs.store.checksum import crc32
 
-BLOCK_BYTES = 256 * 1024
-"""What is handed to the socket at once: its timeout is for a block, so this decides how slow a line may be."""
+BLOCK_BYTES = 1 << 20
+"""What is read, hashed and handed to the socket at once. Where the line is TLS its bound is for a block, so this decides how
+slow one may be (70 KB/s)."""
 
 
 class Body:
     """Bytes to send."""
 
-    def __init__(self, content: bytes = b"") -> None:
+    def __init__(self, content: Buffer = b"") -> None:
         self._content = content
         self.size = len(content)
 

@@ -7,8 +7,6 @@ wrong is an OSError, or StoreUnavailable where the time is over, and its connect
 
 from __future__ import annotations
 
-import select
-import socket
 import ssl
 import threading
 from base64 import b64encode
@@ -21,12 +19,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from kumofs.errors import ConfigError, StoreUnavailable
+from kumofs.model import Buffer
 from kumofs.store.s3_body import Body
 from kumofs.store.s3_client import CONNECT_TIMEOUT_S, CONNECTIONS_MAX
+from kumofs.store.s3_line import Line
 from kumofs.store.s3_retry import Attempt
 
-READ_BYTES = 1 << 20
-"""What is read between two looks at the clock."""
 HEAD_MAX_BYTES = 64 * 1024
 """The longest head of an answer, or line of a chunked body."""
 
@@ -55,7 +53,7 @@ class Reply:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: Buffer
 
 
 class Connections:
@@ -70,7 +68,7 @@ class Connections:
         self._port = parts.port
         self._tls = trusting(ca_file) if parts.scheme == "https" else None
         self._proxy = proxy
-        self._idle: deque[socket.socket] = deque()
+        self._idle: deque[Line] = deque()
         self._room = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self._closed = False
 
@@ -103,18 +101,18 @@ class Connections:
         while self._idle:
             self._idle.pop().close()
 
-    def _take(self, attempt: Attempt) -> socket.socket:
+    def _take(self, attempt: Attempt) -> Line:
         """The connection that was used last, unless the server has closed it; else a new one."""
         while True:
             try:
                 line = self._idle.pop()
             except IndexError:
                 return self._connected(min(CONNECT_TIMEOUT_S, attempt.left_s))
-            if not is_stale(line):
+            if not line.is_stale:
                 return line
             line.close()
 
-    def _connected(self, within_s: float) -> socket.socket:
+    def _connected(self, within_s: float) -> Line:
         made = self._made(within_s)
         try:
             made.connect()
@@ -124,8 +122,7 @@ class Connections:
         except BaseException:
             made.close()
             raise
-        line: socket.socket = made.sock
-        return line
+        return Line(made.sock)
 
     def _made(self, within_s: float) -> HTTPConnection:
         if self._tls is None:
@@ -158,13 +155,6 @@ def proxy_headers(user: str | None, password: str | None) -> dict[str, str]:
     return {"Proxy-Authorization": f"Basic {b64encode(told.encode()).decode()}"}
 
 
-def is_stale(line: socket.socket) -> bool:
-    """Whether the server has closed a connection that rests, or sends what nobody asked for."""
-    poll = select.poll()
-    poll.register(line, select.POLLIN)
-    return bool(poll.poll(0))
-
-
 def head_of(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     """The head of a request, whose values have no line breaks (`s3_headers` sees to that)."""
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -189,7 +179,7 @@ def send(incoming: Incoming, head: bytes, body: Body) -> None:
 class Incoming:
     """One exchange on a connection: what has come of the answer and is not looked at yet."""
 
-    def __init__(self, line: socket.socket, attempt: Attempt, read_s: float) -> None:
+    def __init__(self, line: Line, attempt: Attempt, read_s: float) -> None:
         self._line = line
         self._attempt = attempt
         self._silent_s = read_s
@@ -198,12 +188,12 @@ class Incoming:
     def send(self, block: bytes | memoryview) -> None:
         """Send one block of a request."""
         self._bound_wait()
-        self._line.sendall(block)
+        self._line.send(block)
 
     def fill(self) -> bool:
         """Wait for more of the answer. False: there is no more."""
         self._bound_wait()
-        block = self._line.recv(HEAD_MAX_BYTES)
+        block = self._line.receive(HEAD_MAX_BYTES)
         self._ahead = self._ahead + block if self._ahead else block
         return bool(block)
 
@@ -227,7 +217,7 @@ class Incoming:
 
     def _bound_wait(self) -> None:
         """Before every wait: it ends with the silence that is borne, or with the attempt. StoreUnavailable: that is over."""
-        self._line.settimeout(min(self._silent_s, self._attempt.left_s))
+        self._line.bound(min(self._silent_s, self._attempt.left_s))
 
     def _until(self, mark: bytes) -> bytes:
         """What comes before a mark, which is taken away with it."""
@@ -241,7 +231,7 @@ class Incoming:
         found, self._ahead = self._ahead[:at], self._ahead[at + len(mark) :]
         return found
 
-    def _exactly(self, length: int) -> bytes:
+    def _exactly(self, length: int) -> Buffer:
         found, self._ahead = self._ahead[:length], self._ahead[length:]
         if len(found) == length:
             return found
@@ -250,14 +240,14 @@ class Incoming:
         view, done = memoryview(body), len(found)
         while done < length:
             self._bound_wait()
-            more = self._line.recv_into(view[done:], min(length - done, READ_BYTES))
+            more = self._line.receive_into(view[done:])
             if not more:
                 raise BadAnswer("the server closed the connection before the end of its answer")
             done += more
-        return bytes(body)
+        return body
 
     def _chunked(self) -> bytes:
-        chunks: list[bytes] = []
+        chunks: list[Buffer] = []
         while size := chunk_size(self._until(b"\r\n")):
             chunks.append(self._exactly(size))
             if self._exactly(2) != b"\r\n":
