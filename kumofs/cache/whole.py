@@ -1,15 +1,17 @@
 """Whole files: one that is read here and there is fetched whole, once that is worth it, and then read from the disk.
 
 A small request costs its way to the store and back, and a program may make thousands in one file (a database, the index of a
-mailbox, a disk image). Nobody knows beforehand how many. So, as with skis that one rents until the rent has come to what they
-cost: small requests, until the time that went by with them is what the whole file would take; then it is fetched in the
-background, by several requests at once. That costs at most about twice what a prophet would have paid.
+mailbox, a disk image). Nobody knows beforehand how many. So, as with skis, which one rents before one buys them: small
+requests at first; then, in the background and by several requests at once, the whole file, where it is taken to come in a few
+times the time that went by with them. How quickly files come is measured by the pieces of them. One that turns out to be too
+slow is left there, and gone on with when more time was lost: what is fetched for nothing is bounded by what was waited for.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,73 +27,104 @@ AT_ONCE = 4
 """Pieces of one file on their way; one file at a time, others wait for their turn."""
 COUNT_MIN = 16
 """Fewer small requests than this say nothing."""
-BYTES_PER_S = 512 << 20
-"""How quickly a whole file is taken to come: near servers do that, and to be wrong with a far one costs what it costs to have
-begun early."""
+GENEROUS = 8
+"""The whole file may take so many times what the small requests took: who has read here and there often will do so again."""
+RATE_FIRST_BYTES_S = 1 << 30
+"""How quickly files are taken to come before one did: it costs four pieces to find that out."""
 
 
 class Scattered:
     """What small requests of one file have cost so far. Its caller holds a lock."""
 
-    def __init__(self, size_bytes: int) -> None:
-        self._size_bytes = size_bytes
+    def __init__(self) -> None:
         self._count = 0
         self._spent_s = 0.0
 
-    def add(self, took_s: float) -> bool:
-        """One more; whether with it, and not before, the whole file is worth fetching."""
-        was = self._is_worth_it
+    def add(self, took_s: float) -> None:
+        """One more."""
         self._count += 1
         self._spent_s += took_s
-        return self._is_worth_it and not was
 
-    @property
-    def _is_worth_it(self) -> bool:
-        return self._count >= COUNT_MIN and self._spent_s * BYTES_PER_S >= self._size_bytes
+    def is_worth(self, size_bytes: int, bytes_per_s: float) -> bool:
+        """Whether so much should be fetched, at that rate."""
+        return self._count >= COUNT_MIN and GENEROUS * self._spent_s * bytes_per_s >= size_bytes
 
 
 class WholeFiles:
     """Fetches whole files into the cache on disk. Thread-safe."""
 
     def __init__(self) -> None:
+        self.bytes_per_s = float(RATE_FIRST_BYTES_S)
+        """How quickly files came lately."""
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="whole")
         self._ended = False
 
-    def begin(self, disk: DiskCache, content: Content, fetch: Fetch, wanted: Callable[[], bool]) -> None:
-        """Fetch all of a content, as long as it is `wanted`."""
-        coming = Coming(disk, content, fetch, lambda: not self._ended and wanted())
-        with suppress(RuntimeError):  # closed meanwhile
-            for _ in range(AT_ONCE):
-                self._threads.submit(coming.fetch_pieces)
+    def begin(self, coming: Coming) -> None:
+        """Fetch a file, or go on with it; one that is being fetched already just is."""
+        if coming.begin(AT_ONCE):
+            with suppress(RuntimeError):  # closed meanwhile
+                for _ in range(AT_ONCE):
+                    self._threads.submit(self._fetch, coming)
 
     def close(self) -> None:
         """Fetch no more than the pieces that are on their way."""
         self._ended = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def _fetch(self, coming: Coming) -> None:
+        while not self._ended and coming.fetch_piece():
+            self.bytes_per_s = coming.bytes_per_s
+        coming.leave()
+
 
 class Coming:
-    """One file on its way; several threads take its pieces in order."""
+    """One file on its way; several threads take its pieces in order. Thread-safe."""
 
-    def __init__(self, disk: DiskCache, content: Content, fetch: Fetch, wanted: Callable[[], bool]) -> None:
+    def __init__(self, disk: DiskCache, content: Content, fetch: Fetch, worth: Callable[[int, float], bool]) -> None:
+        """`worth` is asked, with the bytes that are left and the rate at which they come, whether to go on. It takes no lock."""
+        self.bytes_per_s = float(RATE_FIRST_BYTES_S)
         self._disk = disk
         self._content = content
         self._fetch = fetch
-        self._wanted = wanted
+        self._worth = worth
         self._lock = threading.Lock()
+        self._hands = 0
         self._next = 0
+        self._came_bytes = 0
+        self._began_s = 0.0
 
-    def fetch_pieces(self) -> None:
-        """Take pieces until there are none, or they are not wanted, or cannot be had or kept."""
+    def begin(self, hands: int) -> bool:
+        """Whether there is something to do for so many threads: nobody is at it, and there are pieces left."""
+        with self._lock:
+            if self._hands or self._next >= self._content.size:
+                return False
+            self._hands, self._came_bytes, self._began_s = hands, 0, time.monotonic()
+            return True
+
+    def leave(self) -> None:
+        """A thread is done."""
+        with self._lock:
+            self._hands -= 1
+
+    def fetch_piece(self) -> bool:
+        """Fetch the next piece, where there is one and it is worth it; whether to go on."""
+        size = self._content.size
+        with self._lock:
+            start = self._next
+            if start >= size or not self._worth(size - start, self.bytes_per_s):
+                return False
+            self._next = end = min(size, start + PIECE_BYTES)
+        kept = self._kept(start, end)
+        with self._lock:
+            self._came_bytes += end - start
+            self.bytes_per_s = self._came_bytes / max(1e-6, time.monotonic() - self._began_s)
+            if not kept:  # there is no room, or it cannot be had: no other piece would do better
+                self._next = size
+        return kept
+
+    def _kept(self, start: int, end: int) -> bool:
         try:
-            while self._wanted():
-                with self._lock:
-                    start, self._next = self._next, self._next + PIECE_BYTES
-                if start >= self._content.size:
-                    return
-                if not self._disk.warm(self._content, start, min(self._content.size, start + PIECE_BYTES), self._fetch):
-                    break
+            return self._disk.warm(self._content, start, end, self._fetch)
         except KumofsError as problem:
             log.debug("a file that is read here and there is not fetched whole: %s", problem)
-        with self._lock:
-            self._next = self._content.size
+            return False

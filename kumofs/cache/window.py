@@ -26,10 +26,10 @@ from bisect import bisect_right
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
-from kumofs.cache.disk import DiskCache
+from kumofs.cache.disk import DiskCache, Fetch
 from kumofs.cache.kept import GRAIN_BYTES
 from kumofs.cache.origin import fetch
-from kumofs.cache.whole import Scattered, WholeFiles
+from kumofs.cache.whole import Coming, Scattered, WholeFiles
 from kumofs.errors import KumofsError
 from kumofs.model import Buffer, Bytes, Content
 from kumofs.store.protocol import Store
@@ -165,7 +165,8 @@ class Window:
         self._memory = memory
         self._blocks: list[Block] = []  # in order, never overlapping
         self._closed = False
-        self._scattered = Scattered(content.size)
+        self._scattered = Scattered()
+        self._coming: Coming | None = None
 
     def read_now(self, offset: int, length: int) -> Bytes | None:
         """Bytes [offset, offset+length) if all of them are here; never waits."""
@@ -211,25 +212,31 @@ class Window:
 
     def fetch(self, block: Block) -> Buffer:
         """Get a block's bytes from the store and hand them to all who wait for them."""
-        began_s = time.monotonic()
+        scattered = not block.sequential and self._content.size > SMALL_BYTES
         try:
-            block.body = self._get(block.start, len(block))
+            block.body = self._get(block.start, len(block), self._ask_scattered if scattered else self._ask)
         except BaseException:
             with self._memory.lock:
                 self.drop(block)
             raise
         finally:
             block.ended.set()
-        if not block.sequential and self._content.size > SMALL_BYTES:
-            self._note_scattered(time.monotonic() - began_s)
         return block.body
 
     def _note_scattered(self, took_s: float) -> None:
         memory = self._memory
+        if memory.disk is None:
+            return
         with memory.lock:
-            worth_it = self._scattered.add(took_s)
-        if worth_it and memory.disk is not None:
-            memory.whole_files.begin(memory.disk, self._content, self._ask, lambda: not self._closed)
+            self._scattered.add(took_s)
+            if not self._is_worth(self._content.size, memory.whole_files.bytes_per_s):
+                return
+            if self._coming is None:
+                self._coming = Coming(memory.disk, self._content, self._ask, self._is_worth)
+        memory.whole_files.begin(self._coming)
+
+    def _is_worth(self, left_bytes: int, bytes_per_s: float) -> bool:
+        return not self._closed and self._scattered.is_worth(left_bytes, bytes_per_s)
 
     def _place(self, offset: int) -> int:
         """The place of the last block that begins at an offset or before it; -1 for none."""
@@ -303,12 +310,18 @@ class Window:
         if last.end == before.start and before.end == block.start and last.ended.is_set():
             self.drop(last)
 
-    def _get(self, start: int, length: int) -> Buffer:
+    def _get(self, start: int, length: int, ask: Fetch) -> Buffer:
         disk = self._memory.disk
-        return self._ask(start, length) if disk is None else disk.read(self._content, start, start + length, self._ask)
+        return ask(start, length) if disk is None else disk.read(self._content, start, start + length, ask)
 
     def _ask(self, start: int, length: int) -> Buffer:
         return fetch(self._store, self._content, start, length)
+
+    def _ask_scattered(self, start: int, length: int) -> Buffer:
+        began_s = time.monotonic()
+        body = self._ask(start, length)
+        self._note_scattered(time.monotonic() - began_s)
+        return body
 
 
 def joined(pieces: list[memoryview]) -> Bytes:

@@ -400,7 +400,7 @@ def test_a_seek_fetches_whole_grains_and_no_more(cache: DiskCache, tmp_path: Pat
 def test_a_file_that_is_read_here_and_there_long_enough_is_fetched_whole(
     cache: DiskCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whole, "BYTES_PER_S", 1 << 50)  # any time is long enough: the number of requests decides
+    monkeypatch.setattr(whole, "GENEROUS", 1 << 50)  # any time is long enough: the number of requests decides
     store, body = FarStore(tmp_path / "store"), os.urandom(24 * MIB + 77)
     info = store.put("ada/file", body)
     content = Content("ada/file", info.etag, None, len(body), "data")
@@ -429,15 +429,51 @@ def wait_until(check: Callable[[], bool], patience_s: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-def test_a_file_that_is_closed_meanwhile_is_not_fetched_further(cache: DiskCache, tmp_path: Path) -> None:
-    store, body = FarStore(tmp_path / "store"), os.urandom(40 * MIB)
+class Slow:
+    """Gives zeros, a piece of a file in `took_s`, and notes where they began."""
+
+    def __init__(self, took_s: float = 0.0) -> None:
+        self.asked: list[int] = []
+        self._took_s = took_s
+
+    def __call__(self, start: int, length: int) -> bytes:
+        self.asked.append(start)
+        time.sleep(self._took_s)
+        return bytes(length)
+
+
+def of_size(size: int) -> Content:
+    return Content("ada/file", "etag", None, size, "data")
+
+
+def test_a_file_that_is_closed_meanwhile_is_not_fetched_further(cache: DiskCache) -> None:
+    ask = Slow()
+    coming = whole.Coming(cache, of_size(40 * MIB), ask, lambda left, rate: len(ask.asked) < 2)
+    assert coming.begin(1)
+    assert [coming.fetch_piece() for _ in range(3)] == [True, True, False]
+    assert ask.asked == [0, whole.PIECE_BYTES]
+
+
+def test_a_file_that_comes_too_slowly_is_left_and_gone_on_with_when_more_time_was_lost(cache: DiskCache) -> None:
+    ask, scattered = Slow(took_s=0.1), whole.Scattered()
+    for _ in range(whole.COUNT_MIN):
+        scattered.add(0.1 / whole.COUNT_MIN / whole.GENEROUS)
+    coming = whole.Coming(cache, of_size(32 * MIB), ask, scattered.is_worth)
+    assert coming.begin(1) and coming.fetch_piece()  # nothing is known of the line yet
+    assert not coming.fetch_piece()  # 24 MiB are left, which takes three times as long as the small requests, and some more
+    scattered.add(1.0)
+    assert [coming.fetch_piece() for _ in range(4)] == [True, True, True, False]
+    coming.leave()
+    assert len(ask.asked) == 4 and not coming.begin(1)  # all of it is here
+
+
+def test_small_reads_of_what_is_on_the_disk_fetch_nothing(cache: DiskCache, tmp_path: Path) -> None:
+    store, body = FarStore(tmp_path / "store"), os.urandom(24 * MIB)
     info = store.put("ada/file", body)
     content = Content("ada/file", info.etag, None, len(body), "data")
-    asked: list[int] = []
-
-    def ask(start: int, length: int) -> bytes:
-        asked.append(start)
-        return body[start : start + length]
-
-    whole.Coming(cache, content, ask, lambda: len(asked) < 2).fetch_pieces()
-    assert asked == [0, whole.PIECE_BYTES]
+    assert cache.warm(content, 0, len(body), lambda start, length: body[start : start + length])
+    reader = Reader(store, content, Memory(disk=cache))
+    for number in range(2 * whole.COUNT_MIN):
+        offset = number * 512 * 1024 + 100
+        assert reader.read(offset, 4096) == body[offset : offset + 4096]
+    assert store.asked == [] and reader._window is not None and reader._window._coming is None

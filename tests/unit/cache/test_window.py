@@ -107,6 +107,30 @@ def test_what_comes_next_is_fetched_ahead(keep) -> None:
     eventually(lambda: reader.read_now(FIRST_BYTES, KERNEL_BYTES) == body[FIRST_BYTES : FIRST_BYTES + KERNEL_BYTES])
 
 
+def test_who_has_read_long_has_much_fetched_ahead_by_several_requests_at_once(keep) -> None:
+    store, content, _ = keep(40 * MIB)
+    reader = Reader(store, content, Memory())
+    for offset in range(0, 8 * MIB, KERNEL_BYTES):
+        reader.read(offset, KERNEL_BYTES)
+    eventually(lambda: sum(length for _, length in store.asked) >= 16 * MIB)
+    store.open_gate.clear()
+    before = len(store.asked)
+    reader.read(8 * MIB, 4 * MIB)  # which is here
+    eventually(lambda: len(store.asked) >= before + 2)  # while none of them is answered
+    store.open_gate.set()
+    assert sum(length for _, length in store.asked) <= 2 * 12 * MIB + BLOCK_MAX_BYTES
+
+
+def test_what_is_fetched_ahead_is_not_dropped_before_it_is_read(keep) -> None:
+    size = 40 * MIB
+    store, content, body = keep(size)
+    reader = Reader(store, content, Memory())
+    for offset in range(0, size, KERNEL_BYTES):
+        assert reader.read(offset, KERNEL_BYTES) == body[offset : offset + KERNEL_BYTES]
+        time.sleep(0.001)  # so that all that is fetched ahead arrives
+    assert sum(length for _, length in store.asked) == size
+
+
 def test_a_seek_costs_one_small_request(keep) -> None:
     store, content, body = keep(64 * MIB)
     reader = Reader(store, content, Memory())
