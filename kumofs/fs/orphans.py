@@ -23,10 +23,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 GRACE_S = 10.0
-AT_ONCE = 8
-"""Orphans whose bytes are freed at the same time, singly: each is two requests one after the other, round trips mostly."""
 MANY_MIN, MANY_MAX = 4, 100
-"""So many go together where the store deletes many at once; SQLite is written to for about 5 ms at a time then."""
+"""So many go together; SQLite is written to for about 5 ms at a time then."""
+LOTS = 8
+"""Where the store does not delete many at once, they are shared out: the objects of a lot go one after the other."""
+GIVE_WAY_S, GIVE_WAY_MAX_S = 0.05, 1.0
+"""Who removes a folder writes to the catalog as well, and waits for whoever else does: so the bytes go in a pause, or in lots."""
 WAITING_MAX = 100_000
 """More orphans than this are left to the background pass."""
 
@@ -52,7 +54,9 @@ class Orphans:
     async def run(self) -> None:
         """Reclaim for ever."""
         while True:
-            await self.strip_all()
+            while self._full:
+                await self._give_way()
+                await self._strip_waiting()
             await self._reclaim_due()
             with trio.move_on_after(1.0 if self._stripped else math.inf):
                 await self._arrived.wait()
@@ -60,21 +64,31 @@ class Orphans:
 
     async def strip_all(self) -> None:
         """Free the bytes of everything that waits; the documents stay for their while."""
-        async with self._stripping, trio.open_nursery() as nursery:
-            free = trio.Semaphore(AT_ONCE)
-            while self._full:
-                if len(self._full) >= MANY_MIN and self._store.capabilities.many_at_once:
-                    inos = first_of(self._full, MANY_MAX)
-                    await self._try_many(strip_many, strip, inos)
-                    self._note_stripped(inos)
-                    continue
-                await free.acquire()
-                nursery.start_soon(self._strip, self._full.popleft(), free)
+        await self._strip_waiting()  # and what is under way already
+        while self._full:
+            await self._strip_waiting()
 
-    async def _strip(self, ino: int, free: trio.Semaphore) -> None:
-        await self._try(strip, ino)
-        self._note_stripped([ino])
-        free.release()
+    async def _give_way(self) -> None:
+        """Wait until nothing more comes for a moment, or many wait."""
+        until_s, before = trio.current_time() + GIVE_WAY_MAX_S, 0
+        while before < len(self._full) < MANY_MAX and trio.current_time() < until_s:
+            before = len(self._full)
+            await trio.sleep(GIVE_WAY_S)
+
+    async def _strip_waiting(self) -> None:
+        async with self._stripping, trio.open_nursery() as nursery:
+            waiting = first_of(self._full, MANY_MAX)
+            lots = 1 if self._store.capabilities.many_at_once and len(waiting) >= MANY_MIN else LOTS
+            for first in range(min(lots, len(waiting))):
+                nursery.start_soon(self._strip, waiting[first::lots])
+
+    async def _strip(self, inos: list[int]) -> None:
+        if len(inos) >= MANY_MIN:
+            await self._try_many(strip_many, strip, inos)
+        else:
+            for ino in inos:
+                await self._try(strip, ino)
+        self._note_stripped(inos)
 
     def _note_stripped(self, inos: list[int]) -> None:
         due_s = trio.current_time() + GRACE_S

@@ -39,7 +39,7 @@ AT_ONCE = 4
 GIVE_WAY_S = 1.0
 """Each of these waits so long for uploads to end: while there are always some, four files a second are settled."""
 TOGETHER = 50
-"""Files of a folder whose old keys are freed together, where the store deletes many at once."""
+"""Files of a folder whose old keys are freed together; where the store deletes one at a time, shared out among `AT_ONCE`."""
 PAGE = 200
 NOTED_MAX = 500
 """Notes looked at in one round."""
@@ -140,12 +140,17 @@ class Settler:
     async def _settle_files(self, inos: list[int]) -> None:
         drive = self._drive
         for start in range(0, len(inos), TOGETHER):
-            left: dict[ObjectRecord, str] | None = {} if drive.store.capabilities.many_at_once else None
+            left: dict[ObjectRecord, str] = {}
             await self._settle_some(inos[start : start + TOGETHER], left)
-            if left:
-                await drive.uploads.run_in_thread(free_keys, drive.engine, drive.store, left)
+            lots = 1 if drive.store.capabilities.many_at_once else AT_ONCE
+            parts = [dict([*left.items()][first::lots]) for first in range(min(lots, len(left)))]
+            await side_by_side(AT_ONCE, [partial(self._free_left, part) for part in parts])
 
-    async def _settle_some(self, inos: list[int], left: dict[ObjectRecord, str] | None) -> None:
+    async def _free_left(self, left: dict[ObjectRecord, str]) -> None:
+        drive = self._drive
+        await drive.uploads.run_in_thread(free_keys, drive.engine, drive.store, left)
+
+    async def _settle_some(self, inos: list[int], left: dict[ObjectRecord, str]) -> None:
         """Most of them together, the others singly."""
         drive = self._drive
         resting = [ino for ino in inos if (node := drive.tree.find(ino)) is None or node.staged is None]
@@ -158,11 +163,8 @@ class Settler:
             if drive.tree.find(inode.ino) is not None:
                 drive.tree.adopt(inode)
         done = {inode.ino for inode in moved.inodes}
-        await self._free([(move.record, None) for move, _ in copied if move.inode.ino not in done])
-        if left is None:
-            await self._free([*moved.left.items()])
-        else:
-            left.update(moved.left)
+        await self._free([move.record for move, _ in copied if move.inode.ino not in done])
+        left.update(moved.left)
         alone = {*inos} - {*resting} | {*others} | {move.inode.ino for move in moves} - done
         await side_by_side(AT_ONCE, [partial(self._settle_alone, ino, left) for ino in alone])
 
@@ -172,12 +174,12 @@ class Settler:
         infos = await side_by_side(AT_ONCE, [partial(drive.uploads.run_in_thread, copy, move) for move in moves])
         return [Copied(move, info) for move, info in zip(moves, infos, strict=True) if info is not None]
 
-    async def _free(self, keys: Sequence[tuple[ObjectRecord, str | None]]) -> None:
+    async def _free(self, records: Sequence[ObjectRecord]) -> None:
         drive = self._drive
         free = partial(freed, drive.engine, drive.store)
-        await side_by_side(AT_ONCE, [partial(drive.uploads.run_in_thread, free, record, etag) for record, etag in keys])
+        await side_by_side(AT_ONCE, [partial(drive.uploads.run_in_thread, free, record) for record in records])
 
-    async def _settle_alone(self, ino: int, left: dict[ObjectRecord, str] | None) -> None:
+    async def _settle_alone(self, ino: int, left: dict[ObjectRecord, str]) -> None:
         if not await self._settle_file(ino, left):
             await self._drive.catalog.run(note_moved, self._drive.engine, ino)
             self._drive.moved.add(ino)

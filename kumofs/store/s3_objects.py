@@ -39,6 +39,8 @@ from kumofs.store.s3_wire import Wire
 
 DELETE_BOUND_S = 30.0
 """How long after its look a deletion may still be carried out, where the server takes no condition for it."""
+CLOCK_STEP_S = 2.0
+"""More than what two dates in whole seconds may differ by from what they stand for."""
 CHECKSUM = "x-amz-checksum-crc32"
 VERIFIED = {"x-amz-checksum-mode": "ENABLED"}
 """Asks for the checksum of a whole object."""
@@ -131,30 +133,43 @@ class Objects:
     def delete(self, key: str, if_match: str | None) -> None:
         """Remove an object; nothing there is success.
 
-        Before a repeated attempt the object is looked at: the first may have removed it, and another be there since, even
-        one of the same bytes and therefore of the same etag.
+        Where an attempt was sent before, or the server decides no condition, the object is looked at first: it may be removed
+        already, and another be there since, even one of the same bytes and therefore of the same etag. StoreUnavailable where
+        that cannot be told.
         """
         path = self._keys.path(key)
-        seen: list[tuple[str, str, int]] = []
+        seen: list[tuple[str, int]] = []
+        sent_s: list[float] = []
 
-        def attempt(attempt: Attempt) -> None:
+        def attempt(attempt: Attempt) -> bool:
             if if_match is None:
                 self._wire.ask(attempt, "DELETE", path)
-                return
+                return True
             begun = Attempt(min(attempt.deadline, time.monotonic() + DELETE_BOUND_S / 2))
-            there = self._looked(attempt, key)
-            if etag_of(there) != if_match:
-                raise PreconditionFailed(f"{key!r} has changed since it was looked at")
-            seen.append((etag_of(there), token_of(there), time_ns(there.get("Last-Modified"))))
-            if seen[0] != seen[-1]:
-                return
+            if sent_s or not self.conditional_delete:
+                there = self._looked(attempt, key)
+                if etag_of(there) != if_match:
+                    raise PreconditionFailed(f"{key!r} has changed since it was looked at")
+                if sent_s and not seen and not is_older(there, time.monotonic() - sent_s[0]):
+                    return False
+                seen.append((token_of(there), time_ns(there.get("Last-Modified"))))
+                if seen[0] != seen[-1]:
+                    return True
             condition = condition_headers(if_match, if_none_match=False) if self.conditional_delete else {}
-            self._wire.ask(begun, "DELETE", path, headers=condition, read_s=DELETE_BOUND_S / 3)
+            sent_s.append(time.monotonic())
+            try:
+                self._wire.ask(begun, "DELETE", path, headers=condition, read_s=DELETE_BOUND_S / 3)
+            except PreconditionFailed:
+                self._looked(attempt, key)  # some servers say so where nothing is
+                raise
+            return True
 
         try:
-            retried(attempt)
+            done = retried(attempt)
         except (NoSuchObject, KeyRefused):
             return
+        if not done:
+            raise StoreUnavailable(f"{key!r}: the answer to its deletion was lost, and what is there now may be something new")
 
     def own(self, attempt: Attempt, key: str, token: str) -> ObjectInfo | None:
         """What is at a key where it is the doing of the put of that token; None else."""
@@ -226,6 +241,12 @@ class Objects:
         if start > there.size:
             raise RangeNotSatisfiable(f"{key!r} has {there.size} bytes, none from {start}")
         return b""
+
+
+def is_older(headers: Mapping[str, str], than_s: float) -> bool:
+    """Whether an object was there so long ago already, by the server's clock, which tells whole seconds."""
+    now_ns, put_ns = time_ns(headers.get("Date")), time_ns(headers.get("Last-Modified"))
+    return now_ns - put_ns > (than_s + CLOCK_STEP_S) * 1e9
 
 
 def token_of(headers: Mapping[str, str]) -> str:

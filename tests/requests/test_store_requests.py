@@ -230,6 +230,6 @@ def test_a_folder_of_files_that_is_removed(drive: Drive) -> None:
         drive.make(f"{number}", SMALL)
         inos.append(drive.inode(f"{number}").ino)
         unlink(drive.engine, drive.root, f"{number}", 2)
-    most = 2 if drive.store.capabilities.many_at_once else 100
+    most = 2 if drive.store.capabilities.many_at_once else 50
     assert not grown(drive, [("50 files", most, lambda: strip_many(drive.engine, drive.store, inos))])
     assert list(drive.store.list()) == []
