@@ -24,7 +24,7 @@ from kumofs.staging.area import StagingArea
 
 log = logging.getLogger(__name__)
 
-SENDERS = 16
+SENDERS = 32
 GIVE_WAY_S = 0.1
 """Uploads wait while files are being closed: each takes the interpreter from whoever copies files in, and a name that is
 about to be renamed (a save by temporary name) is not uploaded under its first one."""
