@@ -26,21 +26,29 @@ class Taken(NamedTuple):
     now_ns: int
 
 
-def clean_names(engine: Engine, taken: Sequence[Taken]) -> None:
-    """Remove the entries of names that were taken, and note the change of their directories."""
+def clean_names(engine: Engine, taken: Sequence[Taken]) -> dict[int, int]:
+    """Remove the entries of names that were taken, and note the change of their directories: by number, with the `arev` that
+    views have at least which were read after that."""
     holders = {name_id: ino for name_id, ino, _ in taken}
     docs = engine.get_many(ENTRIES, holders)
     entries = [entry_of(doc) for doc in docs.values()]
     left = [entry for entry in entries if entry.inos == (holders[entry.id],)]
-    inodes = read_inodes(engine, {ino for _, ino, _ in taken})
+    changed = {parent_of(name_id): now_ns for name_id, _, now_ns in sorted(taken, key=lambda each: each.now_ns)}
+    inodes = read_inodes(engine, {ino for _, ino, _ in taken} | {*changed})
     if not fence_linked(engine, left, inodes):
         left = []
-    changed = {parent_of(name_id): now_ns for name_id, _, now_ns in sorted(taken, key=lambda each: each.now_ns)}
     steps: list[Step] = [Delete(ENTRIES, entry.id, {"token": entry.token}) for entry in left]
-    engine.batch([*steps, *(touch(parent, now_ns) for parent, now_ns in changed.items())])
+    touches = [touch(parent, latest(inodes.get(parent), now_ns)) for parent, now_ns in changed.items()]
+    engine.batch([*steps, *touches])
     for entry in entries:
         if entry not in left:
             resolve(engine, entry.id)  # others have been here: it may be anything by now
+    return {parent: inodes[parent].arev + 1 for parent in changed if parent in inodes}
+
+
+def latest(directory: Inode | None, now_ns: int) -> int:
+    """The time of a directory in which a name was taken at `now_ns`: a change since then stays the last one."""
+    return now_ns if directory is None else max(now_ns, directory.mtime_ns)
 
 
 def fence_linked(engine: Engine, left: Sequence[Entry], inodes: dict[int, Inode]) -> bool:

@@ -32,6 +32,8 @@ async def change(drive: Drive, node: Node, wanted: Change, *, opened: bool, by_r
     if wanted.size is not None:
         await writing.truncate(drive, node, wanted.size)
     fields = document_fields(node, wanted, by_root=by_root)
+    if node.is_dir:
+        await drive.tidying.wait_tidy(node.ino)  # or the time of an unlink before would replace the one that is set now
     if fields:
         inode = await drive.catalog.run(change_attributes, drive.engine, node.ino, {**fields, "ctime_ns": time.time_ns()})
         drive.tree.adopt(inode)

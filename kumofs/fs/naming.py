@@ -99,6 +99,7 @@ async def take_name(drive: Drive, directory: Node, name: str, now_ns: int) -> In
     name_id = entry_id(directory.ino, name)
     inode = await drive.catalog.run(unlinking.take_name, drive.engine, node.inode, name_id, now_ns)
     if inode is not None:
+        directory.untold_ns = now_ns
         drive.tidying.add(Taken(name_id, inode.ino, now_ns))
     return inode
 

@@ -59,6 +59,7 @@ class Node:
         "staged",
         "told",
         "too_big",
+        "untold_ns",
     )
 
     def __init__(self, inode: Inode, linked: tuple[str, ...]) -> None:
@@ -90,6 +91,8 @@ class Node:
         """Raised by each change of the directory's names: a page read before it is read again."""
         self.too_big = False
         """The directory has more names than are kept: each is looked up by itself."""
+        self.untold_ns = 0
+        """When a name was last taken from the directory, as long as the catalog is not told of that time (`tidying`)."""
         self.loading: trio.Lock | None = None
         self._lock: trio.Lock | None = None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from typing import Protocol
 
 import trio
 
@@ -26,10 +27,19 @@ WAITING_MAX = 10_000
 """More than these are left to whoever meets them."""
 
 
+class NoteTold(Protocol):
+    """What `Tree.note_told` is."""
+
+    def __call__(self, ino: int, arev: int, *, all_of_it: bool) -> None:
+        """The catalog knows when names were taken from a directory."""
+
+
 class Tidying:
     """The names of one mount that wait for it. Touched on the event loop only."""
 
-    def __init__(self, engine: Engine, lane: Lane) -> None:
+    def __init__(self, engine: Engine, lane: Lane, note_told: NoteTold) -> None:
+        """`note_told` is called for each directory that was tidied."""
+        self._note_told = note_told
         self._engine = engine
         self._lane = lane
         self._waiting: deque[Taken] = deque()
@@ -57,18 +67,26 @@ class Tidying:
         """Remove what waits. False: the catalog does not answer, and the rest waits on."""
         async with self._lock:
             while self._waiting:
-                self._working = first_of(self._waiting, AT_ONCE_MAX)
+                lot = self._working = first_of(self._waiting, AT_ONCE_MAX)
                 try:
-                    await self._lane.run(clean_names, self._engine, self._working)
+                    told = await self._lane.run(clean_names, self._engine, lot)
                 except CatalogUnavailable as problem:
-                    log.info("%d names wait to be tidied up: %s", len(self._working), problem)
-                    self._waiting.extendleft(reversed(self._working))
+                    log.info("%d names wait to be tidied up: %s", len(lot), problem)
+                    self._waiting.extendleft(reversed(lot))
                     return False
+                except trio.Cancelled:  # the mount ends, and asks for all of them once more
+                    self._waiting.extendleft(reversed(lot))
+                    raise
                 finally:
                     self._working = []
+                for directory, arev in told.items():
+                    self._note_told(directory, arev, all_of_it=not self._waits(directory))
         return True
 
     async def wait_tidy(self, directory: int) -> None:
         """Have everything of a directory removed that waits."""
-        if any(parent_of(taken.name_id) == directory for taken in (*self._working, *self._waiting)):
+        if self._waits(directory):
             await self.tidy_all()
+
+    def _waits(self, directory: int) -> bool:
+        return any(parent_of(taken.name_id) == directory for taken in (*self._working, *self._waiting))

@@ -78,8 +78,19 @@ class Tree:
             linked = tuple(name_id for name_id in inode.names if self._is_known(name_id, inode.ino))
             node = self._nodes[inode.ino] = Node(inode, linked)
         elif not older(inode, node.inode):
-            node.inode = still_readable(node, inode)
+            node.inode = as_changed_here(node, still_readable(node, inode))
         return node
+
+    def note_told(self, ino: int, arev: int, *, all_of_it: bool) -> None:
+        """The catalog knows when names were taken from a directory; views with a smaller `arev` were read before that.
+
+        `all_of_it`: nothing else of that directory waits to be told.
+        """
+        node = self._nodes.get(ino)
+        if node is not None:
+            node.inode = replace(node.inode, arev=max(arev, node.inode.arev))
+            if all_of_it:
+                node.untold_ns = 0
 
     def _is_known(self, name_id: str, ino: int) -> bool:
         """Whether the directories in memory know of a name that an inode has. Those that do not learn of it by the feed."""
@@ -260,6 +271,14 @@ def still_readable(node: Node, inode: Inode) -> Inode:
     if node.opens and not inode.names and inode.content is None and node.inode.content is not None:
         return replace(inode, content=node.inode.content)
     return inode
+
+
+def as_changed_here(node: Node, inode: Inode) -> Inode:
+    """A directory's inode with the time at which we took a name from it, which the catalog is told of a moment later: a view
+    that was read in between would set its times back for a while."""
+    if node.untold_ns <= inode.mtime_ns:
+        return inode
+    return replace(inode, mtime_ns=node.untold_ns, ctime_ns=max(inode.ctime_ns, node.untold_ns))
 
 
 def vanish(node: Node) -> None:

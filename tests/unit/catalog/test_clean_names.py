@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,15 @@ def test_the_entries_go_and_the_folder_is_changed(folder: Folder) -> None:
     clean_names(folder.engine, [folder.take(name) for name in "ab"])
     assert folder.entries() == ["c"]
     assert read_inode(folder.engine, folder.root).mtime_ns == 7
+
+
+def test_a_change_of_the_folder_since_then_stays_the_last(folder: Folder) -> None:
+    folder.make("a")
+    taken = folder.take("a")
+    create(folder.engine, folder.numbers, folder.root, "b", replace(DRAFT, ctime_ns=9, mtime_ns=9))
+    assert read_inode(folder.engine, folder.root).mtime_ns == 9
+    clean_names(folder.engine, [taken])
+    assert read_inode(folder.engine, folder.root).mtime_ns == 9
 
 
 def test_a_view_that_is_old_takes_nothing(folder: Folder) -> None:

@@ -19,13 +19,19 @@ class Catalog:
 
     def __init__(self) -> None:
         self.lots: list[list[int]] = []
+        self.told: list[tuple[int, bool]] = []
         self.away = False
 
-    async def run(self, _function: Any, _engine: Any, taken: list[Taken]) -> None:
+    def note_told(self, ino: int, arev: int, *, all_of_it: bool) -> None:
+        assert arev == 9
+        self.told.append((ino, all_of_it))
+
+    async def run(self, _function: Any, _engine: Any, taken: list[Taken]) -> dict[int, int]:
         await trio.sleep(0.1)
         if self.away:
             raise CatalogUnavailable("away")
         self.lots.append([each.ino for each in taken])
+        return dict.fromkeys({int(each.name_id.split("/")[0]) for each in taken}, 9)
 
 
 def taken(ino: int, directory: int = 1) -> Taken:
@@ -37,7 +43,7 @@ def run(test: Any) -> Catalog:
     catalog = Catalog()
 
     async def main() -> None:
-        tidying = Tidying(None, catalog)  # type: ignore[arg-type]
+        tidying = Tidying(None, catalog, catalog.note_told)  # type: ignore[arg-type]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tidying.run)
             await test(catalog, tidying)
@@ -90,5 +96,29 @@ def test_a_directory_is_tidy_when_it_was_waited_for() -> None:
         await tidying.wait_tidy(6)
         assert catalog.lots == [[1], [2]]
         await tidying.wait_tidy(5)
+
+    run(test)
+
+
+def test_a_directory_is_told_of_once_nothing_of_it_waits() -> None:
+    async def test(catalog: Catalog, tidying: Tidying) -> None:
+        tidying.add(taken(1, directory=5))
+        await trio.sleep(0.05)  # which is on its way now
+        tidying.add(taken(2, directory=5))
+        tidying.add(taken(3, directory=6))
+        await tidying.wait_tidy(6)
+        assert catalog.lots == [[1], [2, 3]]
+        assert catalog.told[0] == (5, False) and sorted(catalog.told[1:]) == [(5, True), (6, True)]
+
+    run(test)
+
+
+def test_what_was_under_way_when_the_mount_ends_is_tidied_in_the_end() -> None:
+    async def test(catalog: Catalog, tidying: Tidying) -> None:
+        tidying.add(taken(1))
+        with trio.move_on_after(0.05):
+            await tidying.tidy_all()
+        await tidying.tidy_all()
+        assert catalog.lots == [[1]]
 
     run(test)
