@@ -34,7 +34,7 @@ RATE_FIRST_BYTES_S = 1 << 30
 
 
 class Scattered:
-    """What small requests of one file have cost so far. Its caller holds a lock."""
+    """What small requests of one file have cost so far. Who adds holds a lock."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -72,9 +72,11 @@ class WholeFiles:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _fetch(self, coming: Coming) -> None:
-        while not self._ended and coming.fetch_piece():
-            self.bytes_per_s = coming.bytes_per_s
-        coming.leave()
+        try:
+            while not self._ended and coming.fetch_piece():
+                self.bytes_per_s = coming.bytes_per_s
+        finally:
+            coming.leave()
 
 
 class Coming:

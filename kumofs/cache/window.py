@@ -287,11 +287,10 @@ class Window:
     def _go_ahead(self, position: int) -> None:
         """Have fetched what a reader who has come to `position` will ask for, and drop what lies behind him."""
         place = self._place(position - 1)
-        if place < 0 or self._closed or not self._blocks[place].sequential or position > self._blocks[place].end:
+        block = self._blocks[place] if place >= 0 else None
+        if block is None or self._closed or not block.sequential or position > block.end:
             return
         self._drop_behind(place)
-        block = self._find(position - 1)
-        assert block is not None
         wanted = min(self._content.size, position + min(position - block.run, self._memory.ahead_max_bytes()))
         while block.end < wanted:
             after = self._find(block.end)

@@ -100,7 +100,7 @@ class Drive:
 
     def __post_init__(self) -> None:
         self.ahead = Ahead(self.store, self.tree)
-        self.tidying = Tidying(self.engine, self.catalog, self.tree.note_told)
+        self.tidying = Tidying(self.engine, self.catalog, self.tree)
         self.first_commits = FirstCommits(self.engine, self.store, self.catalog, self.uploads)
 
 

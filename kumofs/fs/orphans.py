@@ -8,19 +8,18 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import trio
 
 from kumofs.catalog.port import Engine
 from kumofs.errors import KumofsError
+from kumofs.fs.lots import dealt, first_of
 from kumofs.offload import Lane
 from kumofs.staging.reclaim import reclaim, reclaim_many, strip, strip_many
 from kumofs.store.protocol import Store
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 GRACE_S = 10.0
 MANY_MIN, MANY_MAX = 4, 100
@@ -79,10 +78,10 @@ class Orphans:
         async with self._stripping, trio.open_nursery() as nursery:
             waiting = first_of(self._full, MANY_MAX)
             lots = 1 if self._store.capabilities.many_at_once and len(waiting) >= MANY_MIN else LOTS
-            for first in range(min(lots, len(waiting))):
-                nursery.start_soon(self._strip, waiting[first::lots])
+            for lot in dealt(waiting, lots):
+                nursery.start_soon(self._strip, lot)
 
-    async def _strip(self, inos: list[int]) -> None:
+    async def _strip(self, inos: Sequence[int]) -> None:
         if len(inos) >= MANY_MIN:
             await self._try_many(strip_many, strip, inos)
         else:
@@ -90,7 +89,7 @@ class Orphans:
                 await self._try(strip, ino)
         self._note_stripped(inos)
 
-    def _note_stripped(self, inos: list[int]) -> None:
+    def _note_stripped(self, inos: Sequence[int]) -> None:
         due_s = trio.current_time() + GRACE_S
         self._stripped.extend((due_s, ino) for ino in inos)
 
@@ -100,7 +99,10 @@ class Orphans:
             await self._try_many(reclaim_many, reclaim, [ino for _, ino in due])
 
     async def _try_many(
-        self, step: Callable[[Engine, Store, list[int]], object], single: Callable[[Engine, Store, int], object], inos: list[int]
+        self,
+        step: Callable[[Engine, Store, Sequence[int]], object],
+        single: Callable[[Engine, Store, int], object],
+        inos: Sequence[int],
     ) -> None:
         try:
             await self._lane.run_in_thread(step, self._engine, self._store, inos)
@@ -114,11 +116,3 @@ class Orphans:
             await self._lane.run_in_thread(step, self._engine, self._store, ino)
         except KumofsError as problem:
             log.warning("orphan %d is left to the background pass: %s", ino, problem)
-
-
-def first_of(queue: deque[T], most: int, which: Callable[[T], bool] = lambda _: True) -> list[T]:
-    """Take the first of a queue out, at most so many, as long as they are such."""
-    found: list[T] = []
-    while queue and len(found) < most and which(queue[0]):
-        found.append(queue.popleft())
-    return found

@@ -19,6 +19,7 @@ from kumofs.catalog.contents import moved_inodes, note_moved, note_settled
 from kumofs.catalog.inodes import list_page
 from kumofs.errors import KumofsError
 from kumofs.fs.drive import Drive
+from kumofs.fs.lots import dealt
 from kumofs.fs.side_by_side import side_by_side
 from kumofs.model import Inode, Kind, ObjectRecord
 from kumofs.staging.free_many import free_keys
@@ -143,8 +144,7 @@ class Settler:
             left: dict[ObjectRecord, str] = {}
             await self._settle_some(inos[start : start + TOGETHER], left)
             lots = 1 if drive.store.capabilities.many_at_once else AT_ONCE
-            parts = [dict([*left.items()][first::lots]) for first in range(min(lots, len(left)))]
-            await side_by_side(AT_ONCE, [partial(self._free_left, part) for part in parts])
+            await side_by_side(AT_ONCE, [partial(self._free_left, dict(lot)) for lot in dealt([*left.items()], lots)])
 
     async def _free_left(self, left: dict[ObjectRecord, str]) -> None:
         drive = self._drive

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import Protocol
 
 import trio
 
 from kumofs.catalog.clean_names import Taken, clean_names
 from kumofs.catalog.port import Engine
 from kumofs.errors import CatalogUnavailable
-from kumofs.fs.orphans import first_of
+from kumofs.fs.lots import first_of
+from kumofs.fs.tree import Tree
 from kumofs.model import parent_of
 from kumofs.offload import Lane
 
@@ -27,19 +27,11 @@ WAITING_MAX = 10_000
 """More than these are left to whoever meets them."""
 
 
-class NoteTold(Protocol):
-    """What `Tree.note_told` is."""
-
-    def __call__(self, ino: int, arev: int, *, all_of_it: bool) -> None:
-        """The catalog knows when names were taken from a directory."""
-
-
 class Tidying:
     """The names of one mount that wait for it. Touched on the event loop only."""
 
-    def __init__(self, engine: Engine, lane: Lane, note_told: NoteTold) -> None:
-        """`note_told` is called for each directory that was tidied."""
-        self._note_told = note_told
+    def __init__(self, engine: Engine, lane: Lane, tree: Tree) -> None:
+        self._tree = tree
         self._engine = engine
         self._lane = lane
         self._waiting: deque[Taken] = deque()
@@ -80,7 +72,7 @@ class Tidying:
                 finally:
                     self._working = []
                 for directory, arev in told.items():
-                    self._note_told(directory, arev, all_of_it=not self._waits(directory))
+                    self._tree.note_told(directory, arev, all_of_it=not self._waits(directory))
         return True
 
     async def wait_tidy(self, directory: int) -> None:

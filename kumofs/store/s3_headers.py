@@ -90,7 +90,12 @@ def is_of_one_state(headers: Mapping[str, str]) -> bool:
     """
     if headers.get("Server", "") not in TWO_STEP_SERVERS:
         return True
-    return time_ns(headers.get("Date")) - time_ns(headers.get("Last-Modified")) > JUST_NOW_S * 10**9
+    return age_ns(headers) > JUST_NOW_S * 10**9
+
+
+def age_ns(headers: Mapping[str, str]) -> int:
+    """How long an object has been there, by the server's clock, which tells whole seconds."""
+    return time_ns(headers.get("Date")) - time_ns(headers.get("Last-Modified"))
 
 
 def version_of(headers: Mapping[str, str]) -> str | None:

@@ -23,6 +23,7 @@ from kumofs.store.s3_errors import FolderClash
 from kumofs.store.s3_headers import (
     META,
     PUT_TOKEN,
+    age_ns,
     condition_headers,
     describing_headers,
     etag_of,
@@ -150,7 +151,7 @@ class Objects:
                 there = self._looked(attempt, key)
                 if etag_of(there) != if_match:
                     raise PreconditionFailed(f"{key!r} has changed since it was looked at")
-                if sent_s and not seen and not is_older(there, time.monotonic() - sent_s[0]):
+                if sent_s and not seen and age_ns(there) <= (time.monotonic() - sent_s[0] + CLOCK_STEP_S) * 1e9:
                     return False
                 seen.append((token_of(there), time_ns(there.get("Last-Modified"))))
                 if seen[0] != seen[-1]:
@@ -241,12 +242,6 @@ class Objects:
         if start > there.size:
             raise RangeNotSatisfiable(f"{key!r} has {there.size} bytes, none from {start}")
         return b""
-
-
-def is_older(headers: Mapping[str, str], than_s: float) -> bool:
-    """Whether an object was there so long ago already, by the server's clock, which tells whole seconds."""
-    now_ns, put_ns = time_ns(headers.get("Date")), time_ns(headers.get("Last-Modified"))
-    return now_ns - put_ns > (than_s + CLOCK_STEP_S) * 1e9
 
 
 def token_of(headers: Mapping[str, str]) -> str:

@@ -43,7 +43,7 @@ def run(test: Any) -> Catalog:
     catalog = Catalog()
 
     async def main() -> None:
-        tidying = Tidying(None, catalog, catalog.note_told)  # type: ignore[arg-type]
+        tidying = Tidying(None, catalog, catalog)  # type: ignore[arg-type]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tidying.run)
             await test(catalog, tidying)
