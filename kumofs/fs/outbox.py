@@ -127,12 +127,13 @@ class Outbox:
         began = {node: parcel.tries for node in nodes if (parcel := self._parcels.get(node)) is not None}
         self.retry_now()
         while True:
+            changed = self._changed  # of now: what changes while the caller tells of this step is not missed
             here = [(parcel.tries, tries) for node, tries in began.items() if (parcel := self._parcels.get(node)) is not None]
             failed = sum(tries > before for tries, before in here)
             yield len(here), failed
             if len(here) == failed:
                 return
-            await self._changed.wait()
+            await changed.wait()
 
     async def wait_idle(self) -> None:
         """Wait until nothing is being sent."""

@@ -168,6 +168,18 @@ def test_waiting_for_files_ends_when_each_was_sent_or_failed_once_more() -> None
     with_outbox(test, takes_s=0.1)
 
 
+def test_who_waits_hears_of_what_was_sent_while_the_last_step_was_being_told() -> None:
+    async def test(outbox: Outbox, store: Store) -> None:
+        file = File("letter")
+        outbox.add(file)
+        with trio.fail_after(60):
+            async for _ in outbox.wait_sent([file]):
+                await trio.sleep(1)  # a line to the client, on a busy machine
+        assert store.sent == ["letter"]
+
+    with_outbox(test)
+
+
 def test_a_writer_waits_for_room_and_goes_on_when_there_is_some() -> None:
     async def test(outbox: Outbox, store: Store) -> None:
         outbox.add(File("a"))
