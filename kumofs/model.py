@@ -12,10 +12,8 @@ LINK_MAX = 1000
 ROOT_NAME = "/"
 """The name every root directory has, so that it counts as alive; it is in no entry."""
 
-Buffer = bytes | bytearray
-"""Bytes of a file, held for whoever has them."""
-Bytes = Buffer | memoryview
-"""The same, or a part of what somebody else holds."""
+Bytes = bytes | bytearray | memoryview
+"""Bytes of a file; a view holds all that it is a part of."""
 
 
 class Kind(StrEnum):

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from kumofs.cache.direct import write_direct
 from kumofs.cache.eviction import Room
 from kumofs.cache.kept import NOTHING, Found, Kept
 from kumofs.cache.write_behind import WriteBehind
 from kumofs.config import Settings, make_private_dir
 from kumofs.errors import ConfigError
-from kumofs.model import Buffer, Content
+from kumofs.model import Bytes, Content
+from kumofs.store.directory_copying import write_all
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ ADOPT_MAX_BYTES = 16 << 20
 """An uploaded file up to this size becomes a cached one: to read a larger one once more for its checksums costs too much."""
 COMPLAIN_S = 60.0
 
-Fetch = Callable[[int, int], Buffer]
+Fetch = Callable[[int, int], Bytes]
 """Gets (start, length) from the store."""
 
 
@@ -57,7 +59,7 @@ class DiskCache:
         self._behind = WriteBehind(self._look_after)
         self._complained_s = float("-inf")
 
-    def read(self, content: Content, start: int, end: int, fetch: Fetch) -> Buffer:
+    def read(self, content: Content, start: int, end: int, fetch: Fetch) -> Bytes:
         """Bytes [start, end): what is kept, and the rest by one request, which is kept soon. Raises what `fetch` raises."""
         return self._read(content, start, end, fetch, self._keep_soon)
 
@@ -88,9 +90,7 @@ class DiskCache:
         """The same, and end."""
         self._behind.close()
 
-    def _read(
-        self, content: Content, start: int, end: int, fetch: Fetch, keep: Callable[[Content, int, Buffer], object]
-    ) -> Buffer:
+    def _read(self, content: Content, start: int, end: int, fetch: Fetch, keep: Callable[[Content, int, Bytes], object]) -> Bytes:
         head, tail = self._found(content, start, end)
         first, last = start + len(head), end - len(tail)
         if first == last:
@@ -106,10 +106,10 @@ class DiskCache:
             self._complain(problem)
             return NOTHING
 
-    def _keep_soon(self, content: Content, start: int, body: Buffer) -> None:
+    def _keep_soon(self, content: Content, start: int, body: Bytes) -> None:
         self._behind.add(len(body), partial(self._keep, content, start, body))
 
-    def _keep(self, content: Content, start: int, body: Buffer) -> bool:
+    def _keep(self, content: Content, start: int, body: Bytes) -> bool:
         try:
             try:
                 return self._kept(content, start, body)
@@ -120,9 +120,10 @@ class DiskCache:
             self._complain(problem)
             return False
 
-    def _kept(self, content: Content, start: int, body: Buffer) -> bool:
+    def _kept(self, content: Content, start: int, body: Bytes) -> bool:
         room = self.room
-        return room.take(len(body)) and Kept(self._directory, content).write(start, body, room.file_max_bytes)
+        write = write_all if self._behind.is_pressed else write_direct  # a slow disk: the kernel takes it at once
+        return room.take(len(body)) and Kept(self._directory, content).write(start, body, room.file_max_bytes, write)
 
     def _finish(self, kept: Kept, size_bytes: int) -> None:
         try:

@@ -21,11 +21,12 @@ import os
 import stat
 import struct
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from kumofs.model import Buffer, Content
+from kumofs.model import Bytes, Content
 from kumofs.store.checksum import crc32_at_once
 from kumofs.store.directory_copying import write_all
 
@@ -40,6 +41,10 @@ TOUCH_S = 60.0
 """How exact the time of the last use is, by which is decided what goes first."""
 GRAINS_A_STEP = 64
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+Write = Callable[[int, memoryview, int], None]
+"""Writes all bytes to a file, at an offset."""
 
 
 class Found(NamedTuple):
@@ -88,8 +93,11 @@ class Kept:
         head_end, tail_start = absent[0] * GRAIN_BYTES - low, (absent[-1] + 1) * GRAIN_BYTES - low
         return Found(body[start - low : max(head_end, start - low)], body[tail_start : end - low])
 
-    def write(self, start: int, body: Buffer, bytes_max: int) -> bool:
-        """Keep the whole grains among bytes [start, start+len(body)). False: the file holds `bytes_max` already."""
+    def write(self, start: int, body: Bytes, bytes_max: int, write: Write = write_all) -> bool:
+        """Keep the whole grains among bytes [start, start+len(body)). False: the file holds `bytes_max` already.
+
+        `write` writes them; the checksums go by the kernel's cache.
+        """
         end = start + len(body)
         first, last = -(-start // GRAIN_BYTES), self._grains if end == self._size else end // GRAIN_BYTES
         if first >= last:
@@ -104,7 +112,7 @@ class Kept:
             sums = self._summed(view, first)
             if not self._is_whole(fd, status):
                 self._begin(fd, status.st_size)
-            write_all(fd, view, low)
+            write(fd, view, low)
             write_all(fd, sums, self._place_of_sum(first))
         finally:
             os.close(fd)

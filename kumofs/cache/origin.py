@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from kumofs.errors import DamagedFile, KumofsError, NoSuchObject, PreconditionFailed, RangeNotSatisfiable, StoreUnavailable
-from kumofs.model import Buffer, Content
+from kumofs.model import Bytes, Content
 from kumofs.store.protocol import Store
 
 
-def fetch(store: Store, content: Content, start: int, length: int) -> Buffer:
+def fetch(store: Store, content: Content, start: int, length: int) -> Bytes:
     """Bytes [start, start+length), which must lie in the file. PreconditionFailed, DamagedFile, StoreUnavailable."""
     try:
         body = store.get(content.key, start, length, content.etag)

@@ -31,7 +31,7 @@ from kumofs.cache.kept import GRAIN_BYTES
 from kumofs.cache.origin import fetch
 from kumofs.cache.whole import Coming, Scattered, WholeFiles
 from kumofs.errors import KumofsError
-from kumofs.model import Buffer, Bytes, Content
+from kumofs.model import Bytes, Content
 from kumofs.store.protocol import Store
 
 log = logging.getLogger(__name__)
@@ -64,13 +64,13 @@ class Block:
         self.end = end
         self.sequential = run is not None
         self.run = start if run is None else run
-        self.body: Buffer | None = None
+        self.body: Bytes | None = None
         self.ended = threading.Event()
 
     def __len__(self) -> int:
         return self.end - self.start
 
-    def wait(self) -> Buffer | None:
+    def wait(self) -> Bytes | None:
         """The bytes, once whoever fetches them has ended; None: that failed."""
         self.ended.wait()
         return self.body
@@ -210,7 +210,7 @@ class Window:
         if block in self._blocks:
             self._blocks.remove(block)
 
-    def fetch(self, block: Block) -> Buffer:
+    def fetch(self, block: Block) -> Bytes:
         """Get a block's bytes from the store and hand them to all who wait for them."""
         scattered = not block.sequential and self._content.size > SMALL_BYTES
         try:
@@ -309,14 +309,14 @@ class Window:
         if last.end == before.start and before.end == block.start and last.ended.is_set():
             self.drop(last)
 
-    def _get(self, start: int, length: int, ask: Fetch) -> Buffer:
+    def _get(self, start: int, length: int, ask: Fetch) -> Bytes:
         disk = self._memory.disk
         return ask(start, length) if disk is None else disk.read(self._content, start, start + length, ask)
 
-    def _ask(self, start: int, length: int) -> Buffer:
+    def _ask(self, start: int, length: int) -> Bytes:
         return fetch(self._store, self._content, start, length)
 
-    def _ask_scattered(self, start: int, length: int) -> Buffer:
+    def _ask_scattered(self, start: int, length: int) -> Bytes:
         began_s = time.monotonic()
         body = self._ask(start, length)
         self._note_scattered(time.monotonic() - began_s)

@@ -48,6 +48,11 @@ class WriteBehind:
         self._wanted.set()
         return True
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether the jobs come more quickly than they are done, and there will soon be no room for more."""
+        return self._bytes > self._queue_max_bytes * 3 // 4
+
     def flush(self) -> None:
         """Do now what waits; returns when all of it is done."""
         while self._do_next():

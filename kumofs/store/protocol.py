@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from kumofs.model import Buffer
+from kumofs.model import Bytes
 from kumofs.store.pieces import Piece
 
 
@@ -93,7 +93,7 @@ class Store(Protocol):
         """The object's state with its metadata. NoSuchObject."""
         ...
 
-    def get(self, key: str, start: int = 0, length: int | None = None, if_match: str | None = None) -> Buffer:
+    def get(self, key: str, start: int = 0, length: int | None = None, if_match: str | None = None) -> Bytes:
         """Bytes [start, start+length), fewer at the end. NoSuchObject, PreconditionFailed, RangeNotSatisfiable (start > size)."""
         ...
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from kumofs.config import S3Settings
 from kumofs.errors import NoSuchObject, PreconditionFailed, StoreError
-from kumofs.model import Buffer
+from kumofs.model import Bytes
 from kumofs.store.pieces import Piece, check_pieces, gone_is_changed
 from kumofs.store.protocol import Began, Capabilities, ObjectInfo, Space, UnfinishedUpload
 from kumofs.store.s3_body import Body, FileBody
@@ -69,7 +69,7 @@ class S3Store:
         """The object's state with its metadata."""
         return self._objects.head(key)
 
-    def get(self, key: str, start: int = 0, length: int | None = None, if_match: str | None = None) -> Buffer:
+    def get(self, key: str, start: int = 0, length: int | None = None, if_match: str | None = None) -> Bytes:
         """Bytes of an object."""
         return self._objects.get(key, start, length, if_match)
 

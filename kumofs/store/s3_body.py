@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from kumofs.errors import StoreError
-from kumofs.model import Buffer
+from kumofs.model import Bytes
 from kumofs.store.checksum import crc32
 
 BLOCK_BYTES = 1 << 20
@@ -19,7 +19,7 @@ slow one may be (70 KB/s)."""
 class Body:
     """Bytes to send."""
 
-    def __init__(self, content: Buffer = b"") -> None:
+    def __init__(self, content: Bytes = b"") -> None:
         self._content = content
         self.size = len(content)
 

@@ -246,7 +246,7 @@ def has_object_lock(client: Any, bucket: str) -> bool:
 def read_records(wire: Wire, keys: KeySpace) -> dict[str, Any]:
     """Endpoint: record, of what the bucket has; empty where that is nothing of this format. StoreError."""
     try:
-        found = json.loads(wire.call("GET", keys.own(RECORD)).body)
+        found = json.loads(bytes(wire.call("GET", keys.own(RECORD)).body))
     except (NoSuchObject, ValueError):
         return {}
     servers = found.get("servers") if isinstance(found, dict) and found.get("format") == FORMAT else None

@@ -15,7 +15,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from kumofs.errors import KeyRefused, StoreError, StoreRefused, StoreUnavailable
-from kumofs.model import Buffer
+from kumofs.model import Bytes
 from kumofs.store.protocol import MANY_MAX
 from kumofs.store.s3_body import Body
 from kumofs.store.s3_keys import KeySpace, is_odd
@@ -94,7 +94,7 @@ class Deletions:
         return refused(reply.body)
 
 
-def refused(xml: Buffer) -> set[str]:
+def refused(xml: Bytes) -> set[str]:
     """The paths of what a server did not delete. StoreUnavailable where it does not say so."""
     try:
         answer = ElementTree.fromstring(xml)  # noqa: S314  (the server's, which has all the files anyway)

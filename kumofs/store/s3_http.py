@@ -19,7 +19,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from kumofs.errors import ConfigError, StoreUnavailable
-from kumofs.model import Buffer
+from kumofs.model import Bytes
+from kumofs.store.pages import LEAST_BYTES, PAGES
 from kumofs.store.s3_body import Body
 from kumofs.store.s3_client import CONNECT_TIMEOUT_S, CONNECTIONS_MAX
 from kumofs.store.s3_line import Line
@@ -53,7 +54,7 @@ class Reply:
 
     status: int
     headers: Mapping[str, str]
-    body: Buffer
+    body: Bytes
 
 
 class Connections:
@@ -231,23 +232,23 @@ class Incoming:
         found, self._ahead = self._ahead[:at], self._ahead[at + len(mark) :]
         return found
 
-    def _exactly(self, length: int) -> Buffer:
+    def _exactly(self, length: int) -> Bytes:
         found, self._ahead = self._ahead[:length], self._ahead[length:]
         if len(found) == length:
             return found
-        body = bytearray(length)
-        body[: len(found)] = found
-        view, done = memoryview(body), len(found)
+        view = PAGES.take(length) if length >= LEAST_BYTES else memoryview(bytearray(length))
+        done = len(found)
+        view[:done] = found
         while done < length:
             self._bound_wait()
             more = self._line.receive_into(view[done:])
             if not more:
                 raise BadAnswer("the server closed the connection before the end of its answer")
             done += more
-        return body
+        return view
 
     def _chunked(self) -> bytes:
-        chunks: list[Buffer] = []
+        chunks: list[Bytes] = []
         while size := chunk_size(self._until(b"\r\n")):
             chunks.append(self._exactly(size))
             if self._exactly(2) != b"\r\n":

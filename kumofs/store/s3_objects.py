@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 
 from kumofs.errors import KeyRefused, NoSuchObject, PreconditionFailed, RangeNotSatisfiable, StoreUnavailable
-from kumofs.model import Buffer
+from kumofs.model import Bytes
 from kumofs.store.checksum import crc32
 from kumofs.store.protocol import ObjectInfo
 from kumofs.store.s3_body import Body, crc32_text
@@ -61,7 +61,7 @@ class Objects:
         """The object's state. NoSuchObject."""
         return retried(lambda attempt: info_of(key, self._seen_at_once(attempt, key)))
 
-    def get(self, key: str, start: int, length: int | None, if_match: str | None) -> Buffer:
+    def get(self, key: str, start: int, length: int | None, if_match: str | None) -> Bytes:
         """Bytes of an object: as many as it has there, never fewer."""
         if start < 0 or (length or 0) < 0:
             raise RangeNotSatisfiable(f"{key!r} has no bytes from {start}, {length} of them")
@@ -73,7 +73,7 @@ class Objects:
         else:
             headers |= VERIFIED
 
-        def attempt(attempt: Attempt) -> Buffer:
+        def attempt(attempt: Attempt) -> Bytes:
             reply = self._got(attempt, key, path, headers, if_match)
             return ranged(reply, key, start, length) if "Range" in headers else verified(reply, key)
 
@@ -84,11 +84,11 @@ class Objects:
         except KeyRefused as problem:  # a server that keeps keys as paths: a part of this one is an object
             raise NoSuchObject(f"there is no object {key!r}") from problem
 
-    def whole(self, key: str, size: int, if_match: str) -> tuple[ObjectInfo, Buffer]:
+    def whole(self, key: str, size: int, if_match: str) -> tuple[ObjectInfo, Bytes]:
         """An object of about that size, its state and its bytes, in one request."""
         path, headers = self._keys.path(key), condition_headers(if_match, if_none_match=False) | VERIFIED
 
-        def attempt(attempt: Attempt) -> tuple[ObjectInfo, Buffer]:
+        def attempt(attempt: Attempt) -> tuple[ObjectInfo, Bytes]:
             reply = self._got(attempt, key, path, headers, if_match)
             return info_of(key, reply.headers), verified(reply, key)
 
@@ -249,7 +249,7 @@ def token_of(headers: Mapping[str, str]) -> str:
     return headers.get(META + PUT_TOKEN, "")
 
 
-def verified(reply: Reply, key: str) -> Buffer:
+def verified(reply: Reply, key: str) -> Bytes:
     """A whole object, checked against the checksum that the server has of it, if any. StoreUnavailable."""
     kept = reply.headers.get(CHECKSUM)
     of_all = reply.headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
@@ -258,7 +258,7 @@ def verified(reply: Reply, key: str) -> Buffer:
     return reply.body
 
 
-def ranged(reply: Reply, key: str, start: int, length: int | None) -> Buffer:
+def ranged(reply: Reply, key: str, start: int, length: int | None) -> Bytes:
     """The bytes of a range, checked to be all of it and from there. StoreUnavailable, RangeNotSatisfiable."""
     if reply.status != 206:
         if start > len(reply.body):

@@ -146,7 +146,7 @@ def connections(endpoint: str, session: Any) -> Connections:
 
 def answer_of(reply: Reply) -> Answer:
     """What a failed request was answered."""
-    headers, text = reply.headers, reply.body[:ERROR_MAX_BYTES].decode(errors="replace")
+    headers, text = reply.headers, bytes(reply.body[:ERROR_MAX_BYTES]).decode(errors="replace")
     return Answer(
         status=reply.status,
         code=headers.get("x-minio-error-code") or element(text, "Code"),
@@ -165,7 +165,7 @@ def element(text: str, name: str) -> str:
 
 def check_success(reply: Reply, what: str) -> str:
     """The XML of an answer that begins with 200 before its outcome is known. StoreError where that is a failure."""
-    text = reply.body.decode(errors="replace")
+    text = bytes(reply.body).decode(errors="replace")
     code = element(text, "Code")
     if code or not text.strip():
         raise error_of(Answer(500 if code in ("", "InternalError", "SlowDown") else 400, code, element(text, "Message")), what)

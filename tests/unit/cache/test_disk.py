@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -17,16 +18,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kumofs.cache import whole
+from kumofs.cache import disk, whole
 from kumofs.cache.disk import DiskCache
 from kumofs.cache.eviction import Room
 from kumofs.cache.kept import GRAIN_BYTES, HEADER_BYTES, Kept
 from kumofs.cache.reader import Reader
 from kumofs.cache.window import Memory
-from kumofs.cache.write_behind import WriteBehind
+from kumofs.cache.write_behind import QUEUE_MAX_BYTES, WriteBehind
 from kumofs.errors import StoreUnavailable
 from kumofs.model import Content
 from kumofs.store.directory import DirectoryStore
+from kumofs.store.directory_copying import write_all
 from kumofs.store.protocol import Capabilities
 
 MIB = 1 << 20
@@ -310,6 +312,24 @@ def test_a_full_queue_keeps_nobody_waiting() -> None:
     assert not behind.add(1, lambda: done.append(3))
 
 
+def test_large_pieces_go_past_the_kernels_cache_unless_the_disk_is_too_slow_for_that(
+    cache: DiskCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    direct, origin = [], Origin(os.urandom(4 * MIB))
+    monkeypatch.setattr(disk, "write_direct", lambda fd, view, at: (direct.append(at), write_all(fd, view, at)))
+    origin.read(cache, 0, 2 * MIB)
+    assert direct == [0]
+    gate = threading.Event()
+    assert cache._behind.add(QUEUE_MAX_BYTES * 7 // 8, gate.wait)
+    assert cache._behind.is_pressed
+    assert cache.warm(origin.content, 2 * MIB, 4 * MIB, origin.fetch)
+    gate.set()
+    cache.flush()
+    assert direct == [0]
+    origin.read(cache)
+    assert origin.asked == [(0, 2 * MIB), (2 * MIB, 2 * MIB)]
+
+
 def test_a_fault_of_the_store_is_told_and_keeps_nothing(cache: DiskCache) -> None:
     origin = Origin(os.urandom(5000))
 
@@ -451,16 +471,26 @@ def test_a_file_that_is_closed_meanwhile_is_not_fetched_further(cache: DiskCache
     coming = whole.Coming(cache, of_size(40 * MIB), ask, lambda left, rate: len(ask.asked) < 2)
     assert coming.begin(1)
     assert [coming.fetch_piece() for _ in range(3)] == [True, True, False]
-    assert ask.asked == [0, whole.PIECE_BYTES]
+    assert ask.asked == [0, whole.PIECE_FIRST_BYTES]
+
+
+def test_the_quicker_a_file_comes_the_more_of_it_is_asked_for_at_once(cache: DiskCache) -> None:
+    ask = Slow()
+    coming = whole.Coming(cache, of_size(40 * MIB), ask, lambda left, rate: True)
+    assert coming.begin(1)
+    while coming.fetch_piece():
+        continue
+    lengths = [after - before for before, after in itertools.pairwise([*ask.asked, 40 * MIB])]
+    assert lengths == [2 * MIB, 2 * MIB, 2 * MIB, 2 * MIB, 4 * MIB, 6 * MIB, 8 * MIB, 8 * MIB, 6 * MIB]
 
 
 def test_a_file_that_comes_too_slowly_is_left_and_gone_on_with_when_more_time_was_lost(cache: DiskCache) -> None:
     ask, scattered = Slow(took_s=0.1), whole.Scattered()
     for _ in range(whole.COUNT_MIN):
         scattered.add(0.1 / whole.COUNT_MIN / whole.GENEROUS)
-    coming = whole.Coming(cache, of_size(32 * MIB), ask, scattered.is_worth)
+    coming = whole.Coming(cache, of_size(8 * MIB), ask, scattered.is_worth)
     assert coming.begin(1) and coming.fetch_piece()  # nothing is known of the line yet
-    assert not coming.fetch_piece()  # 24 MiB are left, which takes three times as long as the small requests, and some more
+    assert not coming.fetch_piece()  # 6 MiB are left, which takes three times as long as the small requests, and some more
     scattered.add(1.0)
     assert [coming.fetch_piece() for _ in range(4)] == [True, True, True, False]
     coming.leave()
