@@ -22,15 +22,17 @@ from kumofs.model import Content
 
 log = logging.getLogger(__name__)
 
-PIECE_BYTES = 8 << 20
+PIECE_FIRST_BYTES = 2 << 20
+PIECE_MAX_BYTES = 8 << 20
+"""Half of what came, within these: until it is known how quickly a file comes, little of it is asked for."""
 AT_ONCE = 4
 """Pieces of one file on their way; one file at a time, others wait for their turn."""
-COUNT_MIN = 16
+COUNT_MIN = 8
 """Fewer small requests than this say nothing."""
 GENEROUS = 8
 """The whole file may take so many times what the small requests took: who has read here and there often will do so again."""
 RATE_FIRST_BYTES_S = 1 << 30
-"""How quickly files are taken to come before one did: it costs four pieces to find that out."""
+"""How quickly files are taken to come before one did: it costs four small pieces to find that out."""
 
 
 class Scattered:
@@ -115,7 +117,7 @@ class Coming:
             start = self._next
             if start >= size or not self._worth(size - start, self.bytes_per_s):
                 return False
-            self._next = end = min(size, start + PIECE_BYTES)
+            self._next = end = min(size, start + self._piece_bytes())
         kept = self._kept(start, end)
         with self._lock:
             self._came_bytes += end - start
@@ -123,6 +125,10 @@ class Coming:
             if not kept:  # there is no room, or it cannot be had: no other piece would do better
                 self._next = size
         return kept
+
+    def _piece_bytes(self) -> int:
+        wanted = max(PIECE_FIRST_BYTES, min(PIECE_MAX_BYTES, self._came_bytes // 2))
+        return wanted // PIECE_FIRST_BYTES * PIECE_FIRST_BYTES
 
     def _kept(self, start: int, end: int) -> bool:
         try:

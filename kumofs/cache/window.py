@@ -8,8 +8,8 @@ The kernel asks for 128 KiB at a time; a request to the store for each would be 
 - a larger one by blocks: `FIRST_BYTES` at its beginning, then twice the block before, up to `BLOCK_MAX_BYTES`, where the
   reading goes on at a block's end; what was asked and no more after a seek
   (in whole grains, where they are cached on disk), until there were so many of these that the whole file is fetched (`whole`);
-- as much as was read in one go so far is fetched ahead, in the background, up to `AHEAD_MAX_BYTES`: several blocks at once, for
-  one connection to a far store carries but a part of what the line does;
+- as much as was read in one go so far is fetched ahead, in the background, and four times as much from `SURE_BYTES` on, up to
+  `AHEAD_MAX_BYTES`: several blocks at once, for one connection to a far store carries but a part of what the line does;
 - who needs bytes that somebody is fetching waits for these: one request per range, however many read the file;
 - all blocks of a process together are bounded; the least recently used go first.
 
@@ -40,6 +40,9 @@ SMALL_BYTES = 1 << 20
 FIRST_BYTES = 256 << 10
 BLOCK_MAX_BYTES = 4 << 20
 AHEAD_MAX_BYTES = 32 << 20
+SURE_BYTES = 1 << 20
+SURE_FACTOR = 4
+"""Who has read so much in one go has so many times as much fetched ahead, others as much as they read."""
 NEAR_BYTES = 512 << 10
 """Reads of one program arrive a little out of order: up to this far behind a block's end (and no farther than the block is
 long) they still go on from it."""
@@ -291,7 +294,9 @@ class Window:
         if block is None or self._closed or not block.sequential or position > block.end:
             return
         self._drop_behind(place)
-        wanted = min(self._content.size, position + min(position - block.run, self._memory.ahead_max_bytes()))
+        run_bytes = position - block.run
+        likely_bytes = run_bytes if run_bytes < SURE_BYTES else SURE_FACTOR * run_bytes
+        wanted = min(self._content.size, position + min(likely_bytes, self._memory.ahead_max_bytes()))
         while block.end < wanted:
             after = self._find(block.end)
             if after is None:

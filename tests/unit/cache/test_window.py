@@ -108,17 +108,26 @@ def test_what_comes_next_is_fetched_ahead(keep) -> None:
 
 
 def test_who_has_read_long_has_much_fetched_ahead_by_several_requests_at_once(keep) -> None:
-    store, content, _ = keep(40 * MIB)
+    store, content, _ = keep(64 * MIB)
     reader = Reader(store, content, Memory())
-    for offset in range(0, 8 * MIB, KERNEL_BYTES):
+    for offset in range(0, 2 * MIB, KERNEL_BYTES):
         reader.read(offset, KERNEL_BYTES)
-    eventually(lambda: sum(length for _, length in store.asked) >= 16 * MIB)
+    eventually(lambda: sum(length for _, length in store.asked) >= 10 * MIB)
+    eventually(lambda: reader.read_now(4 * MIB, MIB) is not None)
     store.open_gate.clear()
     before = len(store.asked)
-    reader.read(8 * MIB, 4 * MIB)  # which is here
+    reader.read(6 * MIB, MIB)  # which is here
     eventually(lambda: len(store.asked) >= before + 2)  # while none of them is answered
     store.open_gate.set()
-    assert sum(length for _, length in store.asked) <= 2 * 12 * MIB + BLOCK_MAX_BYTES
+    assert sum(length for _, length in store.asked) <= 35 * MIB + BLOCK_MAX_BYTES
+
+
+def test_who_has_read_little_has_no_more_than_that_fetched_ahead(keep) -> None:
+    store, content, _ = keep(64 * MIB)
+    reader = Reader(store, content, Memory())
+    for offset in range(0, MIB // 2, KERNEL_BYTES):
+        reader.read(offset, KERNEL_BYTES)
+    assert sum(length for _, length in store.asked) < 2 * MIB
 
 
 def test_what_is_fetched_ahead_is_not_dropped_before_it_is_read(keep) -> None:
