@@ -35,7 +35,7 @@ OTHERS_S = 30.0
 """After so long this mount settles what another one renamed."""
 EVERY_S = 15.0
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.5, 600.0
-AT_ONCE = 4
+AT_ONCE = 16
 """Files of a folder that are copied at the same time."""
 GIVE_WAY_S = 1.0
 """Each of these waits so long for uploads to end: while there are always some, four files a second are settled."""
@@ -139,16 +139,20 @@ class Settler:
                 after = page.after
 
     async def _settle_files(self, inos: list[int]) -> None:
-        drive = self._drive
+        """Some together; the keys that they leave are freed while the next ones are settled."""
+        before: dict[ObjectRecord, str] = {}
         for start in range(0, len(inos), TOGETHER):
             left: dict[ObjectRecord, str] = {}
-            await self._settle_some(inos[start : start + TOGETHER], left)
-            lots = 1 if drive.store.capabilities.many_at_once else AT_ONCE
-            await side_by_side(AT_ONCE, [partial(self._free_left, dict(lot)) for lot in dealt([*left.items()], lots)])
+            settled = partial(self._settle_some, inos[start : start + TOGETHER], left)
+            await side_by_side(2, [settled, partial(self._free_left, before)])
+            before = left
+        await self._free_left(before)
 
     async def _free_left(self, left: dict[ObjectRecord, str]) -> None:
         drive = self._drive
-        await drive.uploads.run_in_thread(free_keys, drive.engine, drive.store, left)
+        lots = dealt([*left.items()], 1 if drive.store.capabilities.many_at_once else AT_ONCE)
+        free = partial(drive.uploads.run_in_thread, free_keys, drive.engine, drive.store)
+        await side_by_side(AT_ONCE, [partial(free, dict(lot)) for lot in lots])
 
     async def _settle_some(self, inos: list[int], left: dict[ObjectRecord, str]) -> None:
         """Most of them together, the others singly."""
