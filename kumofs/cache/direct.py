@@ -6,9 +6,9 @@ file takes their room, and costs more CPU than everything else that is done to k
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
+from contextlib import suppress
 
 from kumofs.store.directory_copying import write_all
 
@@ -21,22 +21,18 @@ LEAST_BYTES = 1 << 20
 def write_direct(fd: int, view: memoryview, at: int) -> None:
     """Write all bytes at an offset; by the kernel's cache where memory or file system do not have it otherwise. OSError.
 
-    Whoever else writes to the descriptor meanwhile does so in the same way: it should be the caller's alone.
+    The descriptor is the caller's alone: whoever else wrote to it meanwhile would do so in the same way.
     """
     done = written_direct(fd, view[: len(view) // ALIGNED_BYTES * ALIGNED_BYTES], at) if len(view) >= LEAST_BYTES else 0
     write_all(fd, view[done:], at + done)
 
 
 def written_direct(fd: int, view: memoryview, at: int) -> int:
-    """How much of it could be written so."""
+    """How much of it could be written so; what is wrong with the rest, writing it otherwise will tell."""
     done, flags = 0, fcntl.fcntl(fd, fcntl.F_GETFL)
-    try:
+    with suppress(OSError):
         fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_DIRECT)
         while done < len(view):
             done += os.pwrite(fd, view[done:], at + done)
-    except OSError as problem:
-        if problem.errno != errno.EINVAL:
-            raise
-    finally:
-        fcntl.fcntl(fd, fcntl.F_SETFL, flags)
+    fcntl.fcntl(fd, fcntl.F_SETFL, flags)
     return done

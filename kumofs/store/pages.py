@@ -1,8 +1,8 @@
 """Pages: memory for the bodies of large answers, whole pages of the machine, used again while any of it is in use.
 
 To be given new memory costs a reader of a large file as much as to have it filled: the kernel clears each page, and a
-`bytearray` clears it once more (a quarter of the daemon's CPU; docs/decisions/0015). It begins at a page, so the disk can take
-it without a copy. When the last piece comes back all of it goes to the system: a daemon that rests holds none.
+`bytearray` clears it once more (a tenth of the daemon's CPU and more; docs/decisions/0015). It begins at a page, so the disk
+can take it without a copy. When the last piece comes back all of it goes to the system: a daemon that rests holds none.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ctypes
 import mmap
 import threading
 import weakref
+from contextlib import suppress
 
 LEAST_BYTES = 1 << 20
 """Smaller ones are not worth it."""
@@ -34,8 +35,8 @@ class Pages:
         """So many bytes, with whatever is in them. They come back when no view of them is left."""
         size = pooled_size(length)
         with self._lock:
-            self._used += 1
             memory = self._take(size)
+            self._used += 1
         array = (ctypes.c_ubyte * length).from_buffer(memory)
         weakref.finalize(array, self._came_back, memory).atexit = False
         return memoryview(array).cast("B")
@@ -50,7 +51,8 @@ class Pages:
             self._waiting_bytes -= size
             return waiting.pop()
         memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        memory.madvise(mmap.MADV_HUGEPAGE)
+        with suppress(OSError):  # a kernel that has none
+            memory.madvise(mmap.MADV_HUGEPAGE)
         return memory
 
     def _came_back(self, memory: mmap.mmap) -> None:
