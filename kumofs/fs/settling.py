@@ -151,8 +151,8 @@ class Settler:
     async def _free_left(self, left: dict[ObjectRecord, str]) -> None:
         drive = self._drive
         lots = dealt([*left.items()], 1 if drive.store.capabilities.many_at_once else AT_ONCE)
-        free = partial(drive.uploads.run_in_thread, free_keys, drive.engine, drive.store)
-        await side_by_side(AT_ONCE, [partial(free, dict(lot)) for lot in lots])
+        free = partial(free_keys, drive.engine, drive.store)
+        await side_by_side(AT_ONCE, [partial(drive.uploads.run_in_thread, free, dict(lot)) for lot in lots])
 
     async def _settle_some(self, inos: list[int], left: dict[ObjectRecord, str]) -> None:
         """Most of them together, the others singly."""
