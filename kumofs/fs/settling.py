@@ -40,7 +40,10 @@ AT_ONCE = 16
 GIVE_WAY_S = 1.0
 """Each of these waits so long for uploads to end: while there are always some, four files a second are settled."""
 TOGETHER = 50
-"""Files of a folder whose old keys are freed together; where the store deletes one at a time, shared out among `AT_ONCE`."""
+"""Files of a folder whose old keys are freed together."""
+LOTS = 4
+"""Where the store deletes one at a time, they are shared out: the objects of a lot go one after the other, and each costs the
+catalog what all of them would together."""
 PAGE = 200
 NOTED_MAX = 500
 """Notes looked at in one round."""
@@ -150,9 +153,9 @@ class Settler:
 
     async def _free_left(self, left: dict[ObjectRecord, str]) -> None:
         drive = self._drive
-        lots = dealt([*left.items()], 1 if drive.store.capabilities.many_at_once else AT_ONCE)
+        lots = dealt([*left.items()], 1 if drive.store.capabilities.many_at_once else LOTS)
         free = partial(free_keys, drive.engine, drive.store)
-        await side_by_side(AT_ONCE, [partial(drive.uploads.run_in_thread, free, dict(lot)) for lot in lots])
+        await side_by_side(LOTS, [partial(drive.uploads.run_in_thread, free, dict(lot)) for lot in lots])
 
     async def _settle_some(self, inos: list[int], left: dict[ObjectRecord, str]) -> None:
         """Most of them together, the others singly."""
