@@ -14,7 +14,7 @@ import weakref
 from contextlib import suppress
 
 LEAST_BYTES = 1 << 20
-"""Smaller ones are not worth it."""
+"""Smaller ones are plain memory: to keep them is not worth it."""
 POOLED_MAX_BYTES = 8 << 20
 """A larger one is not kept for others."""
 KEPT_MAX_BYTES = 64 << 20
@@ -33,6 +33,8 @@ class Pages:
 
     def take(self, length: int) -> memoryview:
         """So many bytes, with whatever is in them. They come back when no view of them is left."""
+        if length < LEAST_BYTES:
+            return memoryview(bytearray(length))
         size = pooled_size(length)
         with self._lock:
             memory = self._take(size)
@@ -68,7 +70,7 @@ class Pages:
 
 def pooled_size(length: int) -> int:
     """The size of the piece that has so many bytes: a power of two, where it may be used again."""
-    return max(LEAST_BYTES, 1 << (length - 1).bit_length()) if length <= POOLED_MAX_BYTES else length
+    return 1 << (length - 1).bit_length() if length <= POOLED_MAX_BYTES else length
 
 
 PAGES = Pages()

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from kumofs.errors import ConfigError, StoreUnavailable
 from kumofs.model import Bytes
-from kumofs.store.pages import LEAST_BYTES, PAGES
+from kumofs.store.pages import PAGES
 from kumofs.store.s3_body import Body
 from kumofs.store.s3_client import CONNECT_TIMEOUT_S, CONNECTIONS_MAX
 from kumofs.store.s3_line import Line
@@ -236,8 +236,7 @@ class Incoming:
         found, self._ahead = self._ahead[:length], self._ahead[length:]
         if len(found) == length:
             return found
-        view = PAGES.take(length) if length >= LEAST_BYTES else memoryview(bytearray(length))
-        done = len(found)
+        view, done = PAGES.take(length), len(found)
         view[:done] = found
         while done < length:
             self._bound_wait()
